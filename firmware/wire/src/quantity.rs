@@ -30,7 +30,7 @@ const fn scaled(unit: &'static str, exponent: i8) -> OtherUnit {
 const KELVIN: OtherUnit = OtherUnit {
     unit: "K",
     exponent: 0,
-    offset: Decimal::new(-273_15, -2),
+    offset: Decimal::new(-27_315, -2),
 };
 
 const CELSIUS: &[OtherUnit] = &[same("°C"), same("C"), same("degC"), KELVIN];

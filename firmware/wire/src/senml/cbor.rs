@@ -133,7 +133,7 @@ impl<'a> Source<'a> for Cbor<'a> {
         let number = self.read_number();
         if number.is_err() {
             self.decoder.set_position(start);
-            self.decoder.skip()?;
+            self.skip()?;
         }
         Ok(number)
     }
@@ -145,7 +145,7 @@ impl<'a> Source<'a> for Cbor<'a> {
                 escaped: false,
             }));
         }
-        self.decoder.skip()?;
+        self.skip()?;
         Ok(None)
     }
 
@@ -153,11 +153,15 @@ impl<'a> Source<'a> for Cbor<'a> {
         if self.decoder.datatype()? == Type::Bool {
             return Ok(Some(self.decoder.bool()?));
         }
-        self.decoder.skip()?;
+        self.skip()?;
         Ok(None)
     }
 
     fn skip(&mut self) -> Result<(), PackError> {
+        // minicbor would pass over a break byte as if it were a value.
+        if self.decoder.datatype()? == Type::Break {
+            return Err(PackError::Malformed);
+        }
         Ok(self.decoder.skip()?)
     }
 }
