@@ -1,0 +1,157 @@
+/**
+ * Reads the API's answers into the page's types. What the page can't do without is checked here, once;
+ * unknown members are ignored and absent optional ones become null, so that gateway and page may differ in age.
+ */
+import type { About, Farm, History, Latest, Node, Overview, Plot, Refused } from "./types";
+
+/** The answer is not what the API promises. */
+export class BadAnswer extends Error {}
+
+type Json = Record<string, unknown>;
+
+const isObject = (x: unknown): x is Json => typeof x === "object" && x !== null && !Array.isArray(x);
+const object = (x: unknown, what: string): Json => {
+  if (!isObject(x)) throw new BadAnswer(`${what}: not an object`);
+  return x;
+};
+const list = (x: unknown): unknown[] => (Array.isArray(x) ? x : []);
+const text = (x: unknown): string => (typeof x === "string" ? x : "");
+const textOrNull = (x: unknown): string | null => (typeof x === "string" ? x : null);
+const number = (x: unknown): number => (typeof x === "number" && Number.isFinite(x) ? x : 0);
+const numberOrNull = (x: unknown): number | null => (typeof x === "number" && Number.isFinite(x) ? x : null);
+
+/** null for an entry that can't be shown: one odd channel must not hide the others. */
+export function readLatest(x: unknown): Latest | null {
+  if (!isObject(x)) return null;
+  const at = numberOrNull(x.at);
+  if (!text(x.node) || !text(x.channel) || at === null) return null;
+  return {
+    node: text(x.node),
+    plot: textOrNull(x.plot),
+    channel: text(x.channel),
+    quantity: text(x.quantity) || text(x.channel).replace(/_\d$/, ""),
+    unit: text(x.unit),
+    at,
+    received_at: numberOrNull(x.received_at) ?? at,
+    value: numberOrNull(x.value),
+    fault: textOrNull(x.fault),
+    estimated: x.estimated === true,
+    every_ms: numberOrNull(x.every_ms),
+    last_good_at: numberOrNull(x.last_good_at),
+    spark: Array.isArray(x.spark) ? x.spark.map(numberOrNull) : null,
+  };
+}
+
+export function readLatestList(x: unknown): Latest[] {
+  return list(x).map(readLatest).filter((latest) => latest !== null);
+}
+
+function readPlot(x: unknown): Plot {
+  const plot = object(x, "plot");
+  return {
+    id: text(plot.id),
+    name: text(plot.name) || text(plot.id),
+    crop: textOrNull(plot.crop),
+    area_ha: numberOrNull(plot.area_ha),
+    channels: readLatestList(plot.channels),
+  };
+}
+
+function readFarm(x: unknown): Farm {
+  const farm = object(x, "farm");
+  return {
+    id: text(farm.id),
+    name: text(farm.name) || text(farm.id),
+    commune: textOrNull(farm.commune),
+    plots: list(farm.plots).map(readPlot),
+  };
+}
+
+function readNode(x: unknown): Node {
+  const node = object(x, "node");
+  return {
+    id: text(node.id),
+    farm: textOrNull(node.farm),
+    plot: textOrNull(node.plot),
+    name: text(node.name) || text(node.id),
+    last_seen: numberOrNull(node.last_seen),
+    connected: typeof node.connected === "boolean" ? node.connected : null,
+    firmware: textOrNull(node.firmware),
+    board: textOrNull(node.board),
+    reset_reason: textOrNull(node.reset_reason),
+    battery_mv: numberOrNull(node.battery_mv),
+    rssi_dbm: numberOrNull(node.rssi_dbm),
+    received: number(node.received),
+    missing: number(node.missing),
+    dropped: numberOrNull(node.dropped),
+  };
+}
+
+export function readNodes(x: unknown): Node[] {
+  if (!Array.isArray(x)) throw new BadAnswer("nodes: not a list");
+  return x.map(readNode);
+}
+
+export function readOverview(x: unknown): Overview {
+  const overview = object(x, "overview");
+  const now = numberOrNull(overview.now);
+  if (now === null) throw new BadAnswer("overview: no time");
+  return {
+    now,
+    demo: overview.demo === true,
+    farms: list(overview.farms).map(readFarm),
+    nodes: list(overview.nodes).map(readNode),
+  };
+}
+
+export function readHistory(x: unknown): History {
+  const h = object(x, "history");
+  const t = list(h.t).map(number);
+  // Columns of unequal length would draw values at the wrong times.
+  const column = (values: unknown): (number | null)[] => {
+    const read = list(values).map(numberOrNull);
+    if (read.length !== t.length) throw new BadAnswer("history: columns differ in length");
+    return read;
+  };
+  const [mean, min, max, n] = [column(h.mean), column(h.min), column(h.max), column(h.n)];
+  return {
+    unit: text(h.unit),
+    from: number(h.from),
+    to: number(h.to),
+    bucket_ms: number(h.bucket_ms),
+    gap_ms: number(h.gap_ms),
+    t,
+    mean,
+    min,
+    max,
+    n: n.map((count) => count ?? 0),
+  };
+}
+
+export function readRefused(x: unknown): Refused {
+  const refused = object(x, "refused");
+  const counts: Record<string, number> = {};
+  for (const [reason, count] of Object.entries(isObject(refused.counts) ? refused.counts : {})) counts[reason] = number(count);
+  const last = list(refused.last)
+    .filter(isObject)
+    .map((entry) => ({
+      at: number(entry.at),
+      node: textOrNull(entry.node),
+      topic: text(entry.topic),
+      reason: text(entry.reason),
+      detail: text(entry.detail),
+      excerpt: text(entry.excerpt),
+    }));
+  return { counts, last };
+}
+
+export function readAbout(x: unknown): About {
+  const about = object(x, "about");
+  return {
+    name: text(about.name),
+    version: text(about.version),
+    demo: about.demo === true,
+    started_at: number(about.started_at),
+    now: number(about.now),
+  };
+}

@@ -1,0 +1,94 @@
+/**
+ * The shapes of the gateway's HTTP API (`/api/v1`), as far as this page uses them.
+ * Times are milliseconds UTC; names are kept as the API writes them.
+ */
+
+/** The newest state of one channel of one node. */
+export interface Latest {
+  node: string;
+  plot: string | null;
+  channel: string;
+  quantity: string;
+  /** UCUM code. */
+  unit: string;
+  at: number;
+  received_at: number;
+  /** null when the reading is a fault. */
+  value: number | null;
+  fault: string | null;
+  /** The node had no clock: its time was placed backwards. */
+  estimated: boolean;
+  /** Usual distance between two readings. */
+  every_ms: number | null;
+  /** When the last reading with a value was taken; the page keeps it up when the API does not say. */
+  last_good_at: number | null;
+  /** Hourly means of the last 24 hours, oldest first. Absent from the stream. */
+  spark: (number | null)[] | null;
+}
+
+export interface Plot {
+  id: string;
+  name: string;
+  crop: string | null;
+  area_ha: number | null;
+  channels: Latest[];
+}
+
+export interface Farm {
+  id: string;
+  name: string;
+  commune: string | null;
+  plots: Plot[];
+}
+
+export interface Node {
+  id: string;
+  farm: string | null;
+  plot: string | null;
+  name: string;
+  last_seen: number | null;
+  connected: boolean | null;
+  firmware: string | null;
+  board: string | null;
+  reset_reason: string | null;
+  battery_mv: number | null;
+  rssi_dbm: number | null;
+  received: number;
+  missing: number;
+  /** Readings that the node overwrote before they could be sent. */
+  dropped: number | null;
+}
+
+export interface Overview {
+  now: number;
+  demo: boolean;
+  farms: Farm[];
+  nodes: Node[];
+}
+
+/** Columns: the i-th entries of t, mean, min, max and n belong together. */
+export interface History {
+  unit: string;
+  from: number;
+  to: number;
+  bucket_ms: number;
+  gap_ms: number;
+  t: number[];
+  mean: (number | null)[];
+  min: (number | null)[];
+  max: (number | null)[];
+  n: number[];
+}
+
+export interface Refused {
+  counts: Record<string, number>;
+  last: { at: number; node: string | null; topic: string; reason: string; detail: string; excerpt: string }[];
+}
+
+export interface About {
+  name: string;
+  version: string;
+  demo: boolean;
+  started_at: number;
+  now: number;
+}

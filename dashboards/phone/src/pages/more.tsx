@@ -1,0 +1,82 @@
+/** What a technician asks for: devices, refused messages, language, version. Renewed while it is open. */
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { getAbout, getNodes, getRefused } from "../api/client";
+import type { About, Refused } from "../api/types";
+import { chooseLanguage, CODES, language, LANGUAGES, t } from "../i18n";
+import { formatWhen } from "../format/time";
+import { clock, demo, nodes } from "../model/store";
+import { DeviceCard } from "../parts/device-card";
+import { RefusedList } from "../parts/refused-list";
+
+const AGAIN_AFTER_MS = 15_000;
+
+export function MorePage() {
+  const refused = useSignal<Refused | null>(null);
+  const about = useSignal<About | null>(null);
+  const failed = useSignal(false);
+
+  useEffect(() => {
+    let gone = false;
+    const load = async () => {
+      if (document.hidden) return;
+      try {
+        const [devices, messages, version] = await Promise.all([getNodes(), getRefused(), getAbout()]);
+        if (gone) return;
+        nodes.value = devices;
+        refused.value = messages;
+        about.value = version;
+        failed.value = false;
+      } catch {
+        failed.value = true;
+      }
+    };
+    void load();
+    const timer = setInterval(() => void load(), AGAIN_AFTER_MS);
+    return () => {
+      gone = true;
+      clearInterval(timer);
+    };
+  }, []);
+
+  return (
+    <>
+      <h2>{t("more.devices")}</h2>
+      {nodes.value.length === 0 && <p class="card notice">{t("more.devices.empty")}</p>}
+      <div class="cards">
+        {nodes.value.map((node) => (
+          <DeviceCard key={node.id} node={node} />
+        ))}
+      </div>
+
+      <h2>{t("more.refused")}</h2>
+      {refused.value !== null && <RefusedList refused={refused.value} />}
+      {refused.value === null && failed.value && <p class="card notice">{t("more.failed")}</p>}
+
+      <h2>{t("more.language")}</h2>
+      <div class="spans" role="group" aria-label={t("more.language")}>
+        {CODES.map((code) => (
+          <button type="button" lang={code} aria-pressed={language.value === code} onClick={() => chooseLanguage(code)}>
+            {LANGUAGES[code]["language.name"]}
+          </button>
+        ))}
+      </div>
+
+      <h2>{t("more.about")}</h2>
+      <section class="card about">
+        <p>{t("more.about.promise")}</p>
+        {demo.value && <p>{t("demo.note")}</p>}
+        {about.value !== null && (
+          <dl class="facts">
+            <dt>{t("more.about.version")}</dt>
+            <dd>
+              {about.value.name} {about.value.version}
+            </dd>
+            <dt>{t("more.about.started")}</dt>
+            <dd>{formatWhen(about.value.started_at, clock.value)}</dd>
+          </dl>
+        )}
+      </section>
+    </>
+  );
+}
