@@ -11,7 +11,7 @@ use crate::{
     limits::{MAX_PACK_BYTES, MAX_PACK_RECORDS},
 };
 
-/// The array's head before its length is known: up to 23 records it shrinks to one byte, and the pack starts one later.
+/// Room for the array's head before its length is known; up to 23 records one byte is enough.
 const HEAD: usize = 2;
 
 /// The pack has no room for this reading: send it, and start the next one with the reading that did not fit.
@@ -77,19 +77,18 @@ impl<'b> PackWriter<'b> {
         self.records == 0
     }
 
-    /// The pack's bytes.
-    pub fn finish(self) -> &'b [u8] {
-        let start = match self.records {
-            0..24 => {
-                self.buffer[1] = 0x80 | self.records as u8;
-                1
+    /// The pack's bytes: they start where the buffer does.
+    pub fn finish(mut self) -> &'b [u8] {
+        match self.records {
+            0 => return &[],
+            1..24 => {
+                self.buffer.copy_within(HEAD..self.length, 1);
+                self.buffer[0] = 0x80 | self.records as u8;
+                self.length -= 1;
             }
-            _ => {
-                self.buffer[..HEAD].copy_from_slice(&[0x98, self.records as u8]);
-                0
-            }
-        };
-        &self.buffer[start..self.length]
+            _ => self.buffer[..HEAD].copy_from_slice(&[0x98, self.records as u8]),
+        }
+        &self.buffer[..self.length]
     }
 }
 

@@ -1,0 +1,270 @@
+//! What is under way to the gateway: a window of packs in flight, and when each has to go again.
+//!
+//! MQTT's own acknowledgement speaks for one hop and is not looked at here. A pack stays in flight until receipts have
+//! named all its readings; it goes again after a time-out and after each reconnect. Readings are freed from the front only:
+//! storage has one mark. A pack that is receipted out of turn waits, done, for those before it.
+
+use sen_wire::{Ids, Receipt};
+
+/// Packs in flight at once: enough to hide the round trip of a slow link, few enough for a broker's small queue.
+pub const WINDOW: usize = 4;
+
+/// First wait for a receipt. It doubles with each try, up to eight times.
+const RESEND_MS: u64 = 30_000;
+
+/// Wait before connecting again: doubles with each failure, up to [`RECONNECT_MAX_MS`], plus up to half as much by node, so
+/// that a hundred nodes do not come back in the same second after a power cut.
+const RECONNECT_MS: u64 = 1_000;
+const RECONNECT_MAX_MS: u64 = 64_000;
+
+/// A node without a clock holds its packs so long after a connect: the hello's receipt brings the time.
+const CLOCK_GRACE_MS: u64 = 10_000;
+
+/// Wait after storage could not be read.
+const STORAGE_RETRY_MS: u64 = 10_000;
+
+/// A pack under way: readings `first..=last` of one boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pack {
+    pub(crate) boot: u64,
+    pub(crate) first: u32,
+    pub(crate) last: u32,
+    /// When to send it again; `None`: receipted.
+    resend_at: Option<u64>,
+    tries: u32,
+    /// When it went out; `None` once it went out again.
+    sent_at: Option<u64>,
+}
+
+impl Pack {
+    pub(crate) fn end(&self) -> Ids {
+        Ids {
+            boot: self.boot,
+            seq: self.last,
+        }
+    }
+}
+
+/// What the node may send next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Hello,
+    /// The in-flight pack at this place, again.
+    Again(usize),
+    /// A new pack.
+    New,
+    Nothing,
+}
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    connected_at: Option<u64>,
+    hello_due: bool,
+    /// No pack goes before.
+    hold_until: u64,
+    in_flight: heapless::Vec<Pack, WINDOW>,
+    failures: u32,
+    reconnect_at: u64,
+    jitter: u64,
+}
+
+impl Session {
+    /// `salt` spreads the reconnects of different nodes.
+    pub(crate) fn new(salt: &str) -> Self {
+        // FNV-1a.
+        let jitter = salt.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self {
+            connected_at: None,
+            hello_due: false,
+            hold_until: 0,
+            in_flight: heapless::Vec::new(),
+            failures: 0,
+            reconnect_at: 0,
+            jitter,
+        }
+    }
+
+    /// When to connect; `None`: connected.
+    pub(crate) fn connect_at(&self) -> Option<u64> {
+        if self.connected_at.is_some() {
+            None
+        } else {
+            Some(self.reconnect_at)
+        }
+    }
+
+    pub(crate) fn connected(&mut self, now: u64, clock_set: bool) {
+        self.connected_at = Some(now);
+        self.hello_due = true;
+        self.hold_until = if clock_set { now } else { now + CLOCK_GRACE_MS };
+        for pack in &mut self.in_flight {
+            pack.resend_at = pack.resend_at.map(|_| now);
+            pack.tries = 0;
+        }
+    }
+
+    pub(crate) fn disconnected(&mut self, now: u64) {
+        // A connection that lasted a while starts the count anew.
+        if self
+            .connected_at
+            .is_some_and(|at| now.saturating_sub(at) > RECONNECT_MAX_MS)
+        {
+            self.failures = 0;
+        }
+        self.connected_at = None;
+        let wait = (RECONNECT_MS << self.failures.min(6)).min(RECONNECT_MAX_MS);
+        self.failures = self.failures.saturating_add(1);
+        self.jitter = self
+            .jitter
+            .rotate_left(7)
+            .wrapping_mul(0x2545_f491_4f6c_dd1d);
+        self.reconnect_at = now + wait + self.jitter % (wait / 2);
+    }
+
+    /// The clock is set: packs need wait for it no longer.
+    pub(crate) fn release(&mut self) {
+        self.hold_until = 0;
+    }
+
+    /// Storage could not be read: try again in a while.
+    pub(crate) fn storage_failed(&mut self, now: u64) {
+        self.hold_until = now + STORAGE_RETRY_MS;
+    }
+
+    /// What may go now. `unsent`: since when a pack of new readings is ready to go, if at all.
+    pub(crate) fn turn(&self, now: u64, unsent: Option<u64>) -> Turn {
+        if self.connected_at.is_none() {
+            return Turn::Nothing;
+        }
+        if self.hello_due {
+            return Turn::Hello;
+        }
+        if now < self.hold_until {
+            return Turn::Nothing;
+        }
+        let due = |pack: &Pack| pack.resend_at.is_some_and(|at| at <= now);
+        match self.in_flight.iter().position(due) {
+            Some(place) => Turn::Again(place),
+            None if !self.in_flight.is_full() && unsent.is_some_and(|at| at <= now) => Turn::New,
+            None => Turn::Nothing,
+        }
+    }
+
+    /// When [`turn`](Self::turn) will have something, if nothing comes in before.
+    pub(crate) fn wake_at(&self, unsent: Option<u64>) -> u64 {
+        if self.connected_at.is_none() {
+            return u64::MAX;
+        }
+        if self.hello_due {
+            return 0;
+        }
+        let again = self
+            .in_flight
+            .iter()
+            .filter_map(|pack| pack.resend_at)
+            .min();
+        let new = unsent.filter(|_| !self.in_flight.is_full());
+        again
+            .into_iter()
+            .chain(new)
+            .min()
+            .map_or(u64::MAX, |at| at.max(self.hold_until))
+    }
+
+    pub(crate) fn hello_sent(&mut self) {
+        self.hello_due = false;
+    }
+
+    pub(crate) fn pack(&self, place: usize) -> Option<Pack> {
+        self.in_flight.get(place).copied()
+    }
+
+    /// A new pack is on its way.
+    pub(crate) fn sent(&mut self, first: Ids, last: u32, now: u64) {
+        let pack = Pack {
+            boot: first.boot,
+            first: first.seq,
+            last,
+            resend_at: Some(now + RESEND_MS),
+            tries: 1,
+            sent_at: Some(now),
+        };
+        // There is room: turn() said New.
+        let _ = self.in_flight.push(pack);
+    }
+
+    /// The pack at `place` went again, with what of it was still there and fitted. If its end no longer fitted (times are
+    /// longer once the clock is set), it and all packs after it are cut off, to be packed anew; returns the last reading
+    /// that stays in flight then.
+    pub(crate) fn sent_again(
+        &mut self,
+        place: usize,
+        first: u32,
+        last: u32,
+        now: u64,
+    ) -> Option<Ids> {
+        let pack = self.in_flight.get_mut(place)?;
+        pack.resend_at = Some(now + (RESEND_MS << pack.tries.min(3)));
+        pack.tries = pack.tries.saturating_add(1);
+        pack.sent_at = None;
+        pack.first = first;
+        if last == pack.last {
+            return None;
+        }
+        pack.last = last;
+        let end = pack.end();
+        self.in_flight.truncate(place + 1);
+        Some(end)
+    }
+
+    /// The pack at `place` is no longer in the outbox: it was the oldest when there was no room.
+    pub(crate) fn gone(&mut self, place: usize) {
+        if place < self.in_flight.len() {
+            self.in_flight.remove(place);
+        }
+    }
+
+    /// A receipt came.
+    pub(crate) fn receipt(&mut self, now: u64, receipt: &Receipt) -> Effect {
+        let range = receipt.range();
+        let mut effect = Effect::default();
+        let mut front = true;
+        for pack in &mut self.in_flight {
+            if pack.boot == receipt.boot && range.contains(&pack.first) {
+                if range.contains(&pack.last) {
+                    let fresh = |at| now.saturating_sub(at) < RESEND_MS;
+                    effect.fresh |=
+                        pack.resend_at.take().is_some() && pack.sent_at.is_some_and(fresh);
+                } else if front {
+                    pack.first = receipt.through + 1;
+                    effect.freed = Some(Ids {
+                        boot: pack.boot,
+                        seq: receipt.through,
+                    });
+                }
+            }
+            front &= pack.resend_at.is_none();
+        }
+        let done = self
+            .in_flight
+            .iter()
+            .take_while(|pack| pack.resend_at.is_none())
+            .count();
+        if let Some(last) = done.checked_sub(1).and_then(|last| self.pack(last)) {
+            effect.freed = effect.freed.max(Some(last.end()));
+        }
+        self.in_flight.drain(..done);
+        effect
+    }
+}
+
+/// What a receipt brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Effect {
+    /// Up to where the outbox can be freed.
+    pub(crate) freed: Option<Ids>,
+    /// It answers a pack that went out once and just now: the receipt, and the time in it, was made since.
+    pub(crate) fresh: bool,
+}

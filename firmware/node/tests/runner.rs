@@ -1,0 +1,148 @@
+//! The async loop on virtual time: it samples on schedule whatever the link does, gives up on a link that hangs, and
+//! publishes what it has when a link works.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    future::{pending, poll_fn},
+    rc::Rc,
+    task::Poll,
+};
+
+use embassy_futures::{block_on, select::select, yield_now};
+use sen_node::{Identity, Link, Node, Probes, RamOutbox, Samples, Storage, Timer, run};
+use sen_wire::{
+    Channel, Decimal, NodeConfig, Quantity, Receipt, ResetReason, senml::read_pack, topic::Kind,
+};
+
+const UTC: i64 = 1_700_000_000_000;
+
+/// Time passes when nobody can do anything but wait for it.
+struct VirtualTimer(Rc<Cell<u64>>);
+
+impl Timer for VirtualTimer {
+    fn uptime_ms(&self) -> u64 {
+        self.0.get()
+    }
+
+    async fn sleep_until(&mut self, uptime_ms: u64) {
+        yield_now().await;
+        while self.0.get() < uptime_ms {
+            assert!(self.0.get() < 10_000_000, "nothing left to wait for");
+            self.0.set((self.0.get() + 1_000).min(uptime_ms));
+            yield_now().await;
+        }
+    }
+}
+
+/// Refuses, then hangs while connecting, then hangs while publishing, then works.
+struct BadLink {
+    now: Rc<Cell<u64>>,
+    connects: Rc<Cell<u32>>,
+    down: RefCell<VecDeque<Receipt>>,
+    arrived: Rc<Cell<usize>>,
+}
+
+impl Link for BadLink {
+    type Error = ();
+
+    async fn connect(&mut self) -> Result<(), ()> {
+        self.connects.set(self.connects.get() + 1);
+        match self.connects.get() {
+            1 => Err(()),
+            2 => pending().await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn publish(&mut self, kind: Kind, payload: &[u8]) -> Result<(), ()> {
+        if self.connects.get() == 3 {
+            pending::<()>().await;
+        }
+        let time_ms = UTC + self.now.get() as i64;
+        let receipt = match kind {
+            Kind::Pack => {
+                let head = read_pack(payload, &mut |_, _| {}).expect("a pack");
+                let ids = head.ids.expect("ids");
+                self.arrived.set(self.arrived.get() + head.records);
+                Receipt {
+                    boot: ids.boot,
+                    from: ids.seq,
+                    through: ids.seq + head.records as u32 - 1,
+                    time_ms,
+                }
+            }
+            _ => Receipt::time_only(1, time_ms),
+        };
+        self.down.borrow_mut().push_back(receipt);
+        Ok(())
+    }
+
+    async fn receive(&mut self, buffer: &mut [u8]) -> Result<(Kind, usize), ()> {
+        let receipt = poll_fn(|_| match self.down.borrow_mut().pop_front() {
+            Some(receipt) => Poll::Ready(receipt),
+            None => Poll::Pending,
+        })
+        .await;
+        Ok((Kind::Receipt, receipt.encode(buffer).expect("room").len()))
+    }
+}
+
+struct OneProbe(Rc<RefCell<Vec<u64>>>, Rc<Cell<u64>>);
+
+impl Probes for OneProbe {
+    async fn sample(&mut self, _wanted: &[Channel], samples: &mut Samples) {
+        self.0.borrow_mut().push(self.1.get());
+        samples.value(Quantity::Salinity, Decimal::new(19, -1));
+    }
+}
+
+#[test]
+fn samples_on_schedule_whatever_the_link_does_and_delivers_when_it_can() {
+    let now = Rc::new(Cell::new(0));
+    let (connects, arrived) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    let sampled = Rc::new(RefCell::new(Vec::new()));
+    let identity = Identity {
+        node: "n1".parse().expect("an id"),
+        firmware: "test",
+        board: "host",
+        reset_reason: ResetReason::PowerOn,
+        boot: 1,
+    };
+    let config = NodeConfig {
+        sample_every_s: 10,
+        ..NodeConfig::default()
+    };
+    let mut outbox = RamOutbox::<64>::new();
+    let Ok(mut node) = block_on(Node::start(identity, config, &mut outbox));
+    let mut link = BadLink {
+        now: now.clone(),
+        connects: connects.clone(),
+        down: RefCell::default(),
+        arrived: arrived.clone(),
+    };
+    let mut probes = OneProbe(sampled.clone(), now.clone());
+    let mut timer = VirtualTimer(now.clone());
+    let stop = async {
+        while now.get() < 200_000 {
+            yield_now().await;
+        }
+    };
+    block_on(select(
+        run(&mut node, &mut link, &mut probes, &mut timer),
+        stop,
+    ));
+
+    assert!(connects.get() >= 4);
+    let sampled = sampled.borrow();
+    assert!((19..=22).contains(&sampled.len()), "{sampled:?}");
+    assert!(
+        sampled.windows(2).all(|pair| pair[1] - pair[0] <= 11_000),
+        "{sampled:?}"
+    );
+    assert!(arrived.get() + node.storage().pending() as usize >= sampled.len());
+    assert!(
+        node.storage().pending() <= 1,
+        "what was sampled while the link was bad went when it was good"
+    );
+}
