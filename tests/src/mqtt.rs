@@ -220,6 +220,20 @@ impl Client {
         .with_context(|| format!("no PINGRESP within {limit:?}"))?
     }
 
+    /// Queues the PUBACK of a QoS 1 publication; whether `packet` was a publication.
+    ///
+    /// # Errors
+    /// Never in practice: a PUBACK is small.
+    pub fn acknowledge(&mut self, packet: &Packet) -> Result<bool> {
+        let Packet::Publish(publish) = packet else {
+            return Ok(false);
+        };
+        if publish.qos == QoS::AtLeastOnce {
+            self.queue(&Packet::PubAck(PubAck::new(publish.pkid)))?;
+        }
+        Ok(true)
+    }
+
     fn id(&mut self) -> u16 {
         self.next_id = self.next_id.checked_add(1).unwrap_or(1);
         self.next_id
