@@ -268,3 +268,90 @@ pub(crate) struct Effect {
     /// It answers a pack that went out once and just now: the receipt, and the time in it, was made since.
     pub(crate) fresh: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOOT: u64 = 9;
+
+    /// A session with the packs 0..=9, 10..=19 and 20..=29 in flight.
+    fn three_in_flight() -> Session {
+        let mut session = Session::new("n1");
+        session.connected(0, true);
+        for first in [0, 10, 20] {
+            session.sent(Ids { boot: BOOT, seq: first }, first + 9, 1_000);
+        }
+        session
+    }
+
+    fn receipt(from: u32, through: u32) -> Receipt {
+        Receipt { boot: BOOT, from, through, time_ms: 0 }
+    }
+
+    #[test]
+    fn frees_from_the_front_only_and_catches_up() {
+        let mut session = three_in_flight();
+        let mut freed = |from, through| session.receipt(2_000, &receipt(from, through)).freed.map(|ids| ids.seq);
+        assert_eq!(freed(10, 19), None, "out of turn: kept until those before it are named");
+        assert_eq!(freed(20, 24), None, "a part, and not the front's");
+        assert_eq!(freed(0, 4), Some(4), "a part of the front");
+        assert_eq!(freed(7, 9), None, "not the rest of it");
+        assert_eq!(freed(5, 9), Some(19));
+        assert_eq!(freed(0, 29), Some(29), "cumulative");
+        assert_eq!(freed(0, 29), None, "doubled");
+    }
+
+    #[test]
+    fn a_receipt_of_another_boot_or_of_nothing_frees_nothing() {
+        let mut session = three_in_flight();
+        let other = Receipt { boot: BOOT + 1, ..receipt(0, 29) };
+        assert_eq!(session.receipt(2_000, &other), Effect::default());
+        assert_eq!(session.receipt(2_000, &Receipt::time_only(BOOT, 5)), Effect::default());
+    }
+
+    #[test]
+    fn only_the_answer_to_a_pack_sent_once_and_just_now_is_fresh() {
+        let mut session = three_in_flight();
+        assert!(session.receipt(2_000, &receipt(0, 9)).fresh);
+        assert!(!session.receipt(1_000 + RESEND_MS, &receipt(10, 19)).fresh, "it may have lain in a broker");
+        session.sent_again(0, 20, 29, 3_000);
+        assert!(!session.receipt(3_001, &receipt(20, 29)).fresh, "it may answer the first time");
+    }
+
+    #[test]
+    fn everything_goes_again_after_a_reconnect_and_after_a_time_out() {
+        let mut session = three_in_flight();
+        session.hello_sent();
+        assert_eq!(session.turn(1_001, None), Turn::Nothing);
+        assert_eq!(session.wake_at(None), 1_000 + RESEND_MS);
+        assert_eq!(session.turn(1_000 + RESEND_MS, None), Turn::Again(0));
+        session.disconnected(2_000);
+        assert_eq!(session.turn(3_000_000, Some(0)), Turn::Nothing);
+        session.connected(3_000, true);
+        assert_eq!(session.turn(3_000, None), Turn::Hello);
+        session.hello_sent();
+        for place in 0..3 {
+            assert_eq!(session.turn(3_000, None), Turn::Again(place));
+            session.sent_again(place, 10 * place as u32, 10 * place as u32 + 9, 3_000);
+        }
+        assert_eq!(session.turn(3_000, Some(3_000)), Turn::New);
+    }
+
+    #[test]
+    fn reconnects_ever_more_slowly_and_spread() {
+        let waits = |salt| {
+            let mut session = Session::new(salt);
+            [0; 9].map(|_| {
+                session.disconnected(0);
+                session.connect_at().expect("not connected")
+            })
+        };
+        let (a, b) = (waits("n1"), waits("n2"));
+        assert_ne!(a, b);
+        for (tries, wait) in a.into_iter().enumerate() {
+            let base = (RECONNECT_MS << tries.min(6)).min(RECONNECT_MAX_MS);
+            assert!((base..base + base / 2).contains(&wait), "{wait}");
+        }
+    }
+}
