@@ -22,7 +22,7 @@ pub(crate) struct Figures {
     pub(crate) stored_per_s: Option<f64>,
     /// Acknowledged and not in InfluxDB half a minute after the last change.
     pub(crate) lost: Option<u64>,
-    /// PUBACK latency: median and 99 %.
+    /// PUBACK latency at the steady rate: median and 99 %.
     pub(crate) latency: Option<(Duration, Duration)>,
     /// CPU time a message of the burst, of the system without its store.
     pub(crate) cpu_us: Option<f64>,
@@ -46,22 +46,19 @@ pub(crate) struct Burst {
     pub(crate) started: Instant,
     before: Vec<Duration>,
     pids: Vec<u32>,
-    generator_cpu: Duration,
 }
 
 impl Burst {
     /// Runs it against `plan.addr`.
     pub(crate) async fn run(plan: Plan, source: Nodes, pids: &[u32]) -> Result<Self> {
         let before = pids.iter().map(|p| cpu_of(*p)).collect::<Result<_>>()?;
-        let own = cpu_of(std::process::id())?;
-        let started = Instant::now();
         let outcome = load::run(plan, Arc::new(source)).await?;
         Ok(Self {
+            // Connecting and writing payloads came before.
+            started: Instant::now() - outcome.elapsed,
             outcome,
-            started,
             before,
             pids: pids.to_vec(),
-            generator_cpu: cpu_of(std::process::id())? - own,
         })
     }
 
@@ -74,9 +71,8 @@ impl Burst {
     /// Fills in what the burst itself says.
     pub(crate) fn fill(&self, figures: &mut Figures) {
         figures.acked_per_s = Some(self.outcome.rate());
-        figures.latency = Some((self.outcome.latency(0.5), self.outcome.latency(0.99)));
         figures.generator_cpu_us =
-            Some(self.generator_cpu.as_secs_f64() * 1e6 / self.outcome.acked as f64);
+            Some(self.outcome.cpu.as_secs_f64() * 1e6 / self.outcome.acked as f64);
     }
 
     /// Waits until InfluxDB has a point for every message: fills in the rate and what is missing.
@@ -114,15 +110,16 @@ pub(crate) fn plan(options: &Options, addr: std::net::SocketAddr) -> Plan {
     }
 }
 
-/// The steady part: the share of a core that these processes take together.
+/// The steady part: latency, and the share of a core that these processes take together.
 pub(crate) async fn steady(
     options: &Options,
     addr: std::net::SocketAddr,
     mut source: Nodes,
     pids: &[u32],
-) -> Result<Option<f64>> {
+    figures: &mut Figures,
+) -> Result<()> {
     if options.steady == 0 {
-        return Ok(None);
+        return Ok(());
     }
     let cpu = |pids: &[u32]| -> Result<Duration> { pids.iter().map(|p| cpu_of(*p)).sum() };
     source.skip = options.messages / options.clients;
@@ -140,7 +137,9 @@ pub(crate) async fn steady(
     // Writing what it has buffered belongs to the price.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let used = cpu(pids)?.saturating_sub(before);
-    Ok(Some(used.as_secs_f64() / outcome.elapsed.as_secs_f64()))
+    figures.steady_core = Some(used.as_secs_f64() / outcome.elapsed.as_secs_f64());
+    figures.latency = Some((outcome.latency(0.5), outcome.latency(0.99)));
+    Ok(())
 }
 
 /// All rows as a Markdown table.

@@ -40,7 +40,7 @@ pub(crate) async fn burst(options: &Options, subscriber: bool) -> Result<Figures
             Some(burst.outcome.acked as f64 / burst.started.elapsed().as_secs_f64());
     }
     figures.cpu_us = Some(burst.cpu_us(0)?);
-    figures.steady_core = steady(options, addr, Nodes::new(each, false), &[pid]).await?;
+    steady(options, addr, Nodes::new(each, false), &[pid], &mut figures).await?;
     figures.peak_kib = Some(mosquitto.process().rss_kib()?.1);
     Ok(figures)
 }

@@ -62,7 +62,7 @@ pub(crate) async fn burst(options: &Options) -> Result<Figures> {
     burst.stored(&influx, &mut figures).await?;
     figures.cpu_us = Some(burst.cpu_us(0)?);
     figures.broker_cpu_us = Some(burst.cpu_us(1)?);
-    figures.steady_core = steady(options, addr, Nodes::new(each, false), &pids).await?;
+    steady(options, addr, Nodes::new(each, false), &pids, &mut figures).await?;
     figures.peak_kib = Some(red.rss_kib()?.1);
     Ok(figures)
 }

@@ -36,7 +36,7 @@ pub(crate) async fn burst(options: &Options) -> Result<Figures> {
     let mut source = Nodes::new(each, true);
     // Goes on where the burst ended: repeated readings would be dropped as duplicates.
     source.from = from;
-    figures.steady_core = steady(options, sen.mqtt(), source, &[pid]).await?;
+    steady(options, sen.mqtt(), source, &[pid], &mut figures).await?;
     figures.peak_kib = Some(sen.process().rss_kib()?.1);
     Ok(figures)
 }

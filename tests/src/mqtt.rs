@@ -166,6 +166,8 @@ impl Client {
     /// When the connection is gone.
     pub async fn flush(&mut self) -> Result<()> {
         self.stream.write_all_buf(&mut self.output).await?;
+        // Keeps the buffer: what was consumed would otherwise be allocated anew.
+        self.output.clear();
         Ok(())
     }
 
