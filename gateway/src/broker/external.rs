@@ -1,0 +1,135 @@
+//! Another broker holds the connections; Sen reads it as one client with a durable session.
+//!
+//! Messages are acknowledged by hand, after the commit, so the broker keeps what the journal does not have. The topics are
+//! subscribed to again at every ConnAck. Any fault, and silence longer than the watchdog allows, ends in a client built
+//! anew after a growing pause: no state of a lost session survives.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, ConnectReturnCode, Event, Incoming as Packet, MqttOptions, QoS, TlsConfiguration, Transport};
+use sen_wire::topic::UPLINK_FILTERS;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{DoorError, SharedState, receipt_message};
+use crate::config::External;
+use crate::ingest::{Incoming, Ingest, Outcome};
+
+/// Largest packet that is read; ingest refuses far below it, with a reason. (rumqttc's own 10 KiB ends in a reconnect loop.)
+const MAX_PACKET: usize = 256 * 1024;
+/// Messages in the hands of ingest at once.
+const IN_HAND: usize = 1_024;
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// rumqttc wakes at least at every keep-alive; silence beyond this is a livelock.
+const WATCHDOG: Duration = Duration::from_secs(60);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Pause before an uplink that could not be stored is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A connection to an external broker.
+#[derive(Debug)]
+pub struct Link {
+    options: MqttOptions,
+    ingest: Ingest,
+    state: SharedState,
+}
+
+impl Link {
+    /// Prepares the connection; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`DoorError::Certificate`] when the CA file can't be read.
+    pub fn new(config: &External, ingest: Ingest, state: SharedState) -> Result<Self, DoorError> {
+        let mut options = MqttOptions::new(&config.client_id, &config.host, config.port);
+        options.set_clean_session(false).set_manual_acks(true).set_keep_alive(KEEP_ALIVE).set_max_packet_size(MAX_PACKET, MAX_PACKET);
+        if let Some((user, password)) = &config.login {
+            options.set_credentials(user, password.reveal());
+        }
+        if let Some(path) = &config.tls {
+            let ca = std::fs::read(path).map_err(|source| DoorError::Certificate { path: path.clone(), source })?;
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Simple { ca, alpn: None, client_auth: None }));
+        }
+        Ok(Self { options, ingest, state })
+    }
+
+    /// Runs until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let ended = tokio::select! {
+                () = stop.cancelled() => return,
+                ended = self.session(&mut pause) => ended,
+            };
+            self.state.set_connected(false);
+            metrics::counter!("sen_broker_reconnects_total").increment(1);
+            tracing::warn!("broker: {ended}; trying again in {pause:?}");
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// One client from its making to its end; says what ended it.
+    async fn session(&self, pause: &mut Duration) -> String {
+        let (client, mut events) = AsyncClient::new(self.options.clone(), IN_HAND);
+        let in_hand = Arc::new(Semaphore::new(IN_HAND));
+        loop {
+            let event = match tokio::time::timeout(WATCHDOG, events.poll()).await {
+                Err(_) => return format!("no sign of life for {WATCHDOG:?}"),
+                Ok(Err(e)) => return e.to_string(),
+                Ok(Ok(event)) => event,
+            };
+            match event {
+                Event::Incoming(Packet::ConnAck(ack)) if ack.code == ConnectReturnCode::Success => {
+                    *pause = FIRST_PAUSE;
+                    self.state.set_connected(true);
+                    tracing::info!("broker: connected");
+                    for filter in UPLINK_FILTERS {
+                        if let Err(e) = client.try_subscribe(filter, QoS::AtLeastOnce) {
+                            return e.to_string();
+                        }
+                    }
+                }
+                Event::Incoming(Packet::SubAck(ack)) => {
+                    if ack.return_codes.iter().any(|c| matches!(c, rumqttc::SubscribeReasonCode::Failure)) {
+                        return format!("the broker refuses the subscription to {}; let this client read them", UPLINK_FILTERS.join(" and "));
+                    }
+                }
+                Event::Incoming(Packet::Publish(publish)) => {
+                    // Never waits long: the broker sends no more than its own window without acknowledgements.
+                    let Ok(permit) = in_hand.clone().acquire_owned().await else { return "closing".to_owned() };
+                    let (ingest, client) = (self.ingest.clone(), client.clone());
+                    tokio::spawn(async move {
+                        store(&ingest, &client, &publish).await;
+                        drop(permit);
+                    });
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Stores one message, however long that takes, then acknowledges it. A client that has ended meanwhile makes this moot:
+/// the broker sends the message again.
+async fn store(ingest: &Ingest, client: &AsyncClient, publish: &rumqttc::Publish) {
+    let incoming = Incoming { topic: &publish.topic, payload: &publish.payload, retained: publish.retain, sender: None };
+    let receipt = loop {
+        match ingest.take(incoming).await {
+            Outcome::Stored(receipt) => break receipt,
+            Outcome::Refused(_) => break None,
+            Outcome::NotStored(crate::journal::StoreError::Closed) => return,
+            Outcome::NotStored(_) => tokio::time::sleep(RETRY).await,
+        }
+    };
+    if client.ack(publish).await.is_err() {
+        return;
+    }
+    if let Some((topic, payload)) = receipt.and_then(|(node, r)| receipt_message(&node, &r)) {
+        let _ = client.publish(topic, QoS::AtLeastOnce, false, payload).await;
+    }
+}

@@ -1,0 +1,338 @@
+//! The one thread that writes: it takes what has queued up, commits it as one group with one fsync, then answers.
+//!
+//! Invariants: nobody is answered `Ok` before the commit has returned; a group that fails leaves the ledger as it was;
+//! a job that fails by itself (a constraint) does not fail its neighbours.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use rusqlite::{Connection, params};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::ledger::{Boot, Ledger, Range};
+use super::{StoreError, record};
+use crate::reading::{Millis, NodeNum, Reading};
+
+/// Most jobs in one commit: bounds how long the first of them waits.
+const GROUP_JOBS: usize = 1_024;
+/// Rows after which the ledger is written out, so that a start replays no more than these.
+const LEDGER_EVERY: u64 = 50_000;
+
+/// One uplink to store.
+#[derive(Debug)]
+pub struct Uplink {
+    /// Who sent it.
+    pub node: NodeNum,
+    /// When it arrived.
+    pub received: Millis,
+    /// Boot and sequence number of the first reading; `None` for devices that do not number.
+    pub place: Option<(Boot, u32)>,
+    /// Its readings in sequence; never empty.
+    pub readings: Vec<Reading>,
+}
+
+/// What became of an uplink, after the commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// Readings that are new.
+    pub fresh: u32,
+    /// Readings that were there already.
+    pub repeated: u32,
+    /// For numbered uplinks: the run of arrived places around it, what a receipt may say.
+    pub receipt: Option<Range>,
+}
+
+/// Runs inside the group's transaction (or learns why there is none); says whether it succeeded, and what to do when
+/// the commit is decided.
+pub(super) type Exec = Box<dyn FnOnce(Result<&Connection, StoreError>) -> (bool, Finish) + Send>;
+/// Called once with the group's fate.
+pub(super) type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+pub(super) enum Job {
+    Append(Uplink, oneshot::Sender<Result<Stored, StoreError>>),
+    Exec(Exec),
+    /// Write the ledger out, then delete log rows that no one needs any more.
+    Trim(oneshot::Sender<Result<(), StoreError>>),
+    Close(oneshot::Sender<()>),
+}
+
+/// Log rows of each node that are not folded yet, ascending: what a history query has to look at beside the blocks.
+#[derive(Debug, Default)]
+pub(super) struct Tail(HashMap<NodeNum, Vec<i64>>, u64);
+
+impl Tail {
+    pub(super) fn push(&mut self, node: NodeNum, id: i64) {
+        self.0.entry(node).or_default().push(id);
+        self.1 += 1;
+    }
+
+    pub(super) fn of(&self, node: NodeNum) -> Vec<i64> {
+        self.0.get(&node).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.1
+    }
+
+    pub(super) fn folded(&mut self, upto: i64) {
+        self.0.retain(|_, ids| {
+            let gone = ids.partition_point(|&id| id <= upto);
+            ids.drain(..gone);
+            self.1 -= gone as u64;
+            if ids.capacity() > 64 && ids.capacity() > ids.len() * 4 {
+                ids.shrink_to_fit();
+            }
+            !ids.is_empty()
+        });
+    }
+}
+
+/// What the writer shares with readers.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) ledger: Mutex<Ledger>,
+    pub(super) tail: Mutex<Tail>,
+    pub(super) head: watch::Sender<i64>,
+    pub(super) failing: watch::Sender<Option<StoreError>>,
+}
+
+pub(super) fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // A panic elsewhere must not silence the journal: every update below leaves its data whole.
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) struct Writer {
+    pub(super) conn: Connection,
+    pub(super) shared: Arc<Shared>,
+    /// The last id given.
+    pub(super) head: i64,
+    /// Boots whose ranges are newer than the table.
+    pub(super) dirty: HashSet<(NodeNum, Boot)>,
+    pub(super) since_ledger: u64,
+}
+
+/// A row that the group has written, until its commit is decided.
+struct Staged {
+    node: NodeNum,
+    id: i64,
+    place: Option<(Boot, Range)>,
+}
+
+type Answer = Box<dyn FnOnce(&Result<(), StoreError>) + Send>;
+
+impl Writer {
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut group = Vec::with_capacity(GROUP_JOBS);
+        loop {
+            if jobs.blocking_recv_many(&mut group, GROUP_JOBS) == 0 {
+                break;
+            }
+            let mut closing = None;
+            let mut batch = Vec::with_capacity(group.len());
+            for job in group.drain(..) {
+                match job {
+                    Job::Close(done) => closing = Some(done),
+                    job => batch.push(job),
+                }
+            }
+            if !batch.is_empty() {
+                self.commit(batch);
+            }
+            if let Some(done) = closing {
+                // Best effort: a ledger that is not written out is rebuilt from the log.
+                if let Err(e) = self.write_ledger_now() {
+                    tracing::warn!("ledger not written out at the stop: {e}");
+                }
+                let _ = self.conn.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+                drop(self);
+                let _ = done.send(());
+                return;
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: Vec<Job>) {
+        let started = Instant::now();
+        let head_before = self.head;
+        let mut staged = Vec::with_capacity(batch.len());
+        let mut answers: Vec<Answer> = Vec::with_capacity(batch.len());
+        let outcome = self.group(batch, &mut staged, &mut answers);
+        match &outcome {
+            Ok(()) => {
+                if self.head != head_before {
+                    let mut tail = lock(&self.shared.tail);
+                    for s in &staged {
+                        tail.push(s.node, s.id);
+                    }
+                    drop(tail);
+                    self.shared.head.send_replace(self.head);
+                }
+                self.since_ledger += staged.len() as u64;
+                self.shared.failing.send_if_modified(|f| f.take().is_some());
+                metrics::histogram!("sen_journal_commit_seconds").record(started.elapsed().as_secs_f64());
+                metrics::counter!("sen_journal_commits_total").increment(1);
+            }
+            Err(e) => {
+                let mut ledger = lock(&self.shared.ledger);
+                for s in &staged {
+                    if let Some((boot, (lo, hi))) = s.place {
+                        ledger.boot_mut(s.node, boot).remove(lo, hi);
+                    }
+                }
+                drop(ledger);
+                self.head = head_before;
+                metrics::counter!("sen_journal_commit_failures_total").increment(1);
+                self.shared.failing.send_if_modified(|f| f.replace(e.clone()).as_ref() != Some(e));
+            }
+        }
+        for answer in answers {
+            answer(&outcome);
+        }
+        if outcome.is_ok() && self.since_ledger >= LEDGER_EVERY {
+            if let Err(e) = self.write_ledger_now() {
+                tracing::warn!("ledger not written out, trying again later: {e}");
+            }
+        }
+    }
+
+    /// Writes the batch in one transaction. On error nothing of it is on disk.
+    fn group(&mut self, batch: Vec<Job>, staged: &mut Vec<Staged>, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
+        let begun = self.conn.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
+        let mut failed = begun.err();
+        for job in batch {
+            match job {
+                Job::Append(uplink, reply) => {
+                    let stored = match &failed {
+                        Some(e) => Err(e.clone()),
+                        None => self.append(&uplink, staged).map_err(StoreError::from),
+                    };
+                    if let Err(e) = &stored {
+                        failed.get_or_insert_with(|| e.clone());
+                    }
+                    answers.push(Box::new(move |outcome| {
+                        let _ = reply.send(outcome.clone().and(stored));
+                    }));
+                }
+                Job::Exec(exec) => {
+                    let finish = match failed.clone() {
+                        Some(e) => exec(Err(e)).1,
+                        None => match self.savepoint(exec) {
+                            (Ok(()), finish) => finish,
+                            (Err(e), finish) => {
+                                failed = Some(e.into());
+                                finish
+                            }
+                        },
+                    };
+                    answers.push(Box::new(move |outcome| finish(outcome.clone())));
+                }
+                Job::Trim(reply) => {
+                    let trimmed = if failed.is_none() { self.trim().map_err(StoreError::from) } else { Ok(()) };
+                    if let Err(e) = &trimmed {
+                        failed.get_or_insert_with(|| e.clone());
+                    }
+                    answers.push(Box::new(move |outcome| {
+                        let _ = reply.send(outcome.clone().and(trimmed));
+                    }));
+                }
+                Job::Close(_) => unreachable!("taken out by run()"),
+            }
+        }
+        let result = match failed {
+            None => self.conn.execute_batch("COMMIT").map_err(StoreError::from),
+            Some(e) => Err(e),
+        };
+        if result.is_err() && !self.conn.is_autocommit() {
+            let _ = self.conn.execute_batch("ROLLBACK");
+        }
+        result
+    }
+
+    /// Runs one job so that its own failure undoes only itself.
+    fn savepoint(&self, exec: Exec) -> (rusqlite::Result<()>, Finish) {
+        let saved = self.conn.execute_batch("SAVEPOINT job");
+        let (ok, finish) = exec(Ok(&self.conn));
+        let ended = self.conn.execute_batch(if ok { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" });
+        (saved.and(ended), finish)
+    }
+
+    fn append(&mut self, uplink: &Uplink, staged: &mut Vec<Staged>) -> rusqlite::Result<Stored> {
+        let n = u32::try_from(uplink.readings.len()).unwrap_or(u32::MAX);
+        let Some((boot, seq)) = uplink.place else {
+            self.row(uplink, None, &uplink.readings)?;
+            staged.push(Staged { node: uplink.node, id: self.head, place: None });
+            return Ok(Stored { fresh: n, repeated: 0, receipt: None });
+        };
+        let last = seq.saturating_add(n - 1);
+        let fresh = lock(&self.shared.ledger).boot_mut(uplink.node, boot).missing_in(seq, last);
+        let mut new = 0;
+        for &(lo, hi) in &fresh {
+            self.row(uplink, Some((boot, lo)), &uplink.readings[(lo - seq) as usize..=(hi - seq) as usize])?;
+            staged.push(Staged { node: uplink.node, id: self.head, place: Some((boot, (lo, hi))) });
+            lock(&self.shared.ledger).boot_mut(uplink.node, boot).insert(lo, hi);
+            new += hi - lo + 1;
+        }
+        if new > 0 {
+            self.dirty.insert((uplink.node, boot));
+        }
+        let receipt = lock(&self.shared.ledger).boot(uplink.node, boot).and_then(|r| r.around(seq));
+        Ok(Stored { fresh: new, repeated: n - new, receipt })
+    }
+
+    fn row(&mut self, uplink: &Uplink, place: Option<(Boot, u32)>, readings: &[Reading]) -> rusqlite::Result<()> {
+        let mut insert = self.conn.prepare_cached("INSERT INTO log (id, node, received, boot, seq, n, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+        let id = self.head + 1;
+        insert.execute(params![
+            id,
+            uplink.node,
+            uplink.received,
+            place.map(|p| p.0 as i64), // at most 2^53 - 1 by the wire's rule
+            place.map(|p| p.1),
+            readings.len() as i64,
+            record::encode(readings)
+        ])?;
+        self.head = id;
+        Ok(())
+    }
+
+    fn write_ledger_now(&mut self) -> rusqlite::Result<()> {
+        self.conn.execute_batch("BEGIN IMMEDIATE")?;
+        let written = self.write_ledger().and_then(|()| self.conn.execute_batch("COMMIT"));
+        if written.is_err() && !self.conn.is_autocommit() {
+            let _ = self.conn.execute_batch("ROLLBACK");
+        }
+        if written.is_ok() {
+            self.dirty.clear();
+            self.since_ledger = 0;
+        }
+        written
+    }
+
+    fn write_ledger(&self) -> rusqlite::Result<()> {
+        let ledger = lock(&self.shared.ledger);
+        let mut delete = self.conn.prepare_cached("DELETE FROM arrived WHERE node = ?1 AND boot = ?2")?;
+        let mut insert = self.conn.prepare_cached("INSERT INTO arrived (node, boot, lo, hi) VALUES (?1, ?2, ?3, ?4)")?;
+        for &(node, boot) in &self.dirty {
+            delete.execute(params![node, boot as i64])?;
+            for &(lo, hi) in ledger.boot(node, boot).map(super::ledger::Ranges::as_slice).unwrap_or_default() {
+                insert.execute(params![node, boot as i64, lo, hi])?;
+            }
+        }
+        let mut mark = self.conn.prepare_cached("UPDATE mark SET at = ?2 WHERE name = ?1")?;
+        mark.execute(params!["ledger_upto", self.head])?;
+        mark.execute(params!["head", self.head])?;
+        Ok(())
+    }
+
+    /// Deletes log rows that are folded, that the ledger's table covers, and that every cursor has passed.
+    fn trim(&mut self) -> rusqlite::Result<()> {
+        self.write_ledger()?;
+        self.conn.prepare_cached(
+            "DELETE FROM log WHERE id <= (SELECT min(at) FROM (
+                 SELECT at FROM mark WHERE name IN ('folded_upto', 'ledger_upto') UNION ALL SELECT at FROM cursor))",
+        )?
+        .execute([])?;
+        Ok(())
+    }
+}
