@@ -13,6 +13,7 @@
 //! The harness encodes packs itself ([`pack`]) instead of borrowing the encoder under test.
 
 pub mod browser;
+pub mod device;
 pub mod fake_influx;
 pub mod http;
 pub mod influxd;
@@ -22,6 +23,7 @@ pub mod mqtt;
 pub mod net;
 pub mod pack;
 pub mod process;
+pub mod promises;
 pub mod proxy;
 pub mod sen;
 pub mod victoria;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use bytes::Bytes;
+use sen_tests::device::{Device, Keeps};
 use sen_tests::influxd::{DATABASE, Influxd};
 use sen_tests::load::{self, Plan, Source};
 use sen_tests::mosquitto::{Access, GATEWAY_PASSWORD, GATEWAY_USER, Mosquitto, Persistence};
@@ -109,5 +110,25 @@ async fn the_generator_counts_every_acknowledgement() -> Result<()> {
     assert_eq!(paced.acked, 1000);
     assert!(paced.elapsed > Duration::from_millis(450), "{paced:?}");
     assert!(paced.elapsed < wait::PATIENCE);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_device_sends_until_it_is_acknowledged() -> Result<()> {
+    let mosquitto = Mosquitto::start(&Access::Anonymous, Persistence::None).await?;
+    let who = Who {
+        id: "node-01".into(),
+        password: None,
+        clean: false,
+    };
+    let mut device = Device::start(mosquitto.addr(), who, 7, Keeps::UntilPuback);
+    wait::until_true("some PUBACKs", wait::PATIENCE, || {
+        device.ledger().acked.len() > 100
+    })
+    .await?;
+    device.finish(wait::PATIENCE).await?;
+    let ledger = device.ledger();
+    assert_eq!(ledger.acked, ledger.sent);
+    assert!(ledger.received.is_empty());
     Ok(())
 }
