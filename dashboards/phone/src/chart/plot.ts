@@ -157,6 +157,9 @@ function nameLast(u: uPlot, picture: Picture, line: string, ink: string, paper: 
   ctx.fill();
 
   const text = picture.reading(value);
+  // The axes leave their own alignment behind.
+  ctx.textAlign = "left";
+  ctx.textBaseline = "alphabetic";
   ctx.font = font(14 * px, 700);
   const width = ctx.measureText(text).width;
   // Inside the plot at its right edge, above the point unless there is no room.

@@ -37,7 +37,7 @@ export const en: Words = {
   "todo.unknown.why": "Waiting for the first reading of a node.",
   "todo.count": "Things to look at: {count}",
   "todo.more": "Show more: {count}",
-  "todo.level": "attention",
+  "todo.level": "Attention",
   "todo.allSilent": "All {count} nodes: no data for {duration}",
   "todo.allSilent.do": "Check the gateway's power and network.",
   "todo.nodeSilent": "{node}: no data for {duration}",

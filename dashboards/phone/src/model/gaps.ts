@@ -25,6 +25,20 @@ export function withGaps(h: History): Columns {
   return out;
 }
 
+/** The history with the newest reading at its end: the last bucket's mean is not what the sensor says now. */
+export function withNewest(h: History, at: number, value: number | null): History {
+  const last = h.t[h.t.length - 1];
+  if (value === null || at > h.to || (last !== undefined && at <= last)) return h;
+  return {
+    ...h,
+    t: [...h.t, at],
+    mean: [...h.mean, value],
+    min: [...h.min, value],
+    max: [...h.max, value],
+    n: [...h.n, 1],
+  };
+}
+
 /** Starts of the buckets in which the sensor only reported faults. */
 export const faultTimes = (h: History): number[] => h.t.filter((_, i) => h.n[i] === 0);
 

@@ -1,11 +1,13 @@
 /** One channel over a day, a week or a month. */
 import { useSignal, type Signal } from "@preact/signals";
-import type { Latest } from "../api/types";
+import { useMemo } from "preact/hooks";
+import type { History, Latest } from "../api/types";
 import { Chart } from "../chart/chart";
 import { SPAN_NAMES, SPANS, type Span } from "../chart/spans";
 import { Summary } from "../chart/summary";
 import { type Loading, useHistory } from "../chart/use-history";
 import { t } from "../i18n";
+import { withNewest } from "../model/gaps";
 import { stats } from "../model/stats";
 import { channelOf, nodeOf, plotOf } from "../model/store";
 import { BackIcon } from "../parts/icons";
@@ -88,15 +90,27 @@ function Content({ loading, retry, latest, quantity, channel, span }: ContentPro
   if (loading.state === "busy") return <Busy />;
   if (loading.state === "failed") return <Notice title={t("chart.failed")} text={t("chart.failed.do")} retry={retry} />;
   if (loading.state === "unknown") return <Notice title={t("chart.unknown")} text={t("chart.unknown.do")} />;
-  const { history } = loading;
   const range = t(SPANS[loading.span].over);
-  const found = stats(history);
-  if (found === null) return <Notice title={t("chart.empty", { range })} text={t("chart.empty.do")} />;
   const label = t("chart.label", { quantity: inSentence(channelName({ quantity, channel })), range });
+  const found = stats(loading.history);
+  if (found === null) return <Notice title={t("chart.empty", { range })} text={t("chart.empty.do")} />;
   return (
     <div class="card" aria-busy={loading.span !== span} data-span={loading.span}>
-      <Chart history={history} quantity={quantity} label={label} />
-      <Summary caption={label} latest={latest} stats={found} quantity={quantity} unit={history.unit} now={history.to} />
+      <Picture history={loading.history} latest={latest} quantity={quantity} label={label} />
+      <Summary caption={label} latest={latest} stats={found} quantity={quantity} unit={loading.history.unit} now={loading.history.to} />
     </div>
   );
+}
+
+interface PictureProps {
+  history: History;
+  latest: Latest | undefined;
+  quantity: string;
+  label: string;
+}
+
+/** Drawn anew with each history, not with each reading: a finger on the chart keeps its place. */
+function Picture({ history, latest, quantity, label }: PictureProps) {
+  const shown = useMemo(() => withNewest(history, latest?.at ?? 0, latest?.value ?? null), [history]);
+  return <Chart history={shown} quantity={quantity} label={label} />;
 }

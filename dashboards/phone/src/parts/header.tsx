@@ -67,7 +67,8 @@ function LostBanner() {
     <div class="banner" data-testid="banner">
       <AlertIcon />
       <p>
-        <b>{t("conn.lost.since", { time })}</b> {t("conn.lost.retrying")}
+        <b>{t("conn.lost.since", { time })}</b>
+        {t("conn.lost.retrying")}
       </p>
       <button type="button" class="button" onClick={() => void connect()}>
         {t("conn.retry")}

@@ -34,6 +34,11 @@ export const BackIcon = () => (
     <path d="M15 5l-7 7 7 7" />
   </Icon>
 );
+export const ForwardIcon = () => (
+  <Icon name="forward">
+    <path d="M9 5l7 7-7 7" />
+  </Icon>
+);
 export const CheckIcon = () => (
   <Icon name="check">
     <path d="M5 12.5l4.5 4.5L19 7.5" />

@@ -35,7 +35,7 @@ export function Value({ latest }: { latest: Latest }) {
   return (
     <span class="value" data-testid="value">
       <data value={latest.value}>{figure(latest.value, latest.quantity)}</data>
-      {unit !== "" && <small>{unit === "°" ? unit : `\u00a0${unit}`}</small>}
+      {unit !== "" && (unit === "°" ? unit : <> <small>{unit}</small></>)}
     </span>
   );
 }

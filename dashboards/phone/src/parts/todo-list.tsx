@@ -6,7 +6,7 @@ import { judgedAt, lastReceived, openTodos, plotOf } from "../model/store";
 import type { Todo } from "../model/todo";
 import { chartHref } from "../route";
 import { channelName, duration, faultWords, inSentence, nodeName } from "../words";
-import { AlertIcon, CheckIcon } from "./icons";
+import { AlertIcon, CheckIcon, ForwardIcon } from "./icons";
 
 /** More than these at once is a wall that nobody reads. */
 const SHOWN_AT_FIRST = 3;
@@ -58,19 +58,19 @@ interface Words {
 function TodoCard({ todo }: { todo: Todo }) {
   const { title, text, why, href, action } = words(todo);
   return (
-    <section class="todo todo-warn" data-testid={`todo-${todo.kind}`}>
-      <AlertIcon />
-      <div>
-        <h3>
-          {title} <span class="tag tag-warn">{t("todo.level")}</span>
-        </h3>
-        <p>{text}</p>
-        {why !== undefined && <p class="why">{why}</p>}
-        <a class="button" href={href}>
-          {action}
-        </a>
-      </div>
-    </section>
+    <a class="todo todo-warn" href={href} data-testid={`todo-${todo.kind}`}>
+      <p class="todo-level">
+        <AlertIcon />
+        {t("todo.level")}
+      </p>
+      <h3>{title}</h3>
+      <p>{text}</p>
+      {why !== undefined && <p class="why">{why}</p>}
+      <p class="todo-go">
+        {action}
+        <ForwardIcon />
+      </p>
+    </a>
   );
 }
 
