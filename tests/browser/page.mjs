@@ -1,0 +1,218 @@
+// Looks at the phone page as a farmer would: `node page.mjs URL DICTIONARIES`.
+//
+// URL is a gateway that runs `sen demo`, DICTIONARIES the folder with the page's vi.ts and en.ts.
+// Prints `ok NAME DETAIL` or `fail NAME DETAIL` a finding; `wait killed` when the test has to kill
+// the gateway, and goes on when it is sent a line. Times are counted from SEN_STARTED_AT (ms).
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const [url, dictionaries] = process.argv.slice(2);
+const shots = process.env.SEN_SCREENSHOTS;
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+
+const say = (good, name, detail = "") => console.log(`${good ? "ok" : "fail"} ${name} ${detail}`.trim());
+
+/** Runs one look; what it throws is a bad finding, not the end. */
+async function look(name, what) {
+  try {
+    say(true, name, (await what()) ?? "");
+  } catch (error) {
+    say(false, name, String(error.message ?? error).split("\n")[0]);
+    await page.screenshot({ path: join(shots, `failed-${name}.png`) }).catch(() => {});
+  }
+}
+
+function must(good, message) {
+  if (!good) throw new Error(message);
+}
+
+/** The texts of a language that stand for themselves: no placeholders, more than one word or letter. */
+function words(language) {
+  const source = readFileSync(join(dictionaries, `${language}.ts`), "utf8");
+  const found = [...source.matchAll(/^\s*"[\w.]+":\s*"((?:[^"\\]|\\.)*)"/gm)].map((m) => JSON.parse(`"${m[1]}"`));
+  return new Set(found.filter((text) => !text.includes("{") && text.length > 3));
+}
+
+/** Every piece of text on screen, and the labels that a screen reader speaks; not the language button. */
+const texts = () =>
+  page.evaluate(() => {
+    const found = [];
+    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+      if (walk.currentNode.parentElement.closest("[data-testid=lang], script, style")) continue;
+      const text = walk.currentNode.textContent.trim();
+      if (text) found.push(text);
+    }
+    for (const element of document.querySelectorAll("[aria-label]:not([data-testid=lang])")) {
+      found.push(element.getAttribute("aria-label"));
+    }
+    return found;
+  });
+
+const vi = words("vi");
+const en = words("en");
+const onlyVi = new Set([...vi].filter((w) => !en.has(w)));
+const onlyEn = new Set([...en].filter((w) => !vi.has(w)));
+
+async function oneLanguage() {
+  const code = await page.evaluate(() => document.documentElement.lang);
+  const [own, other] = code === "vi" ? [onlyVi, onlyEn] : [onlyEn, onlyVi];
+  const seen = await texts();
+  must(seen.some((t) => own.has(t)), `lang=${code} and not one of its words`);
+  const strays = seen.filter((t) => other.has(t));
+  must(strays.length === 0, `lang=${code} and ${strays.slice(0, 3).join(" | ")}`);
+  return code;
+}
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-dev-shm-usage"],
+});
+const context = await browser.newContext({
+  viewport: { width: 390, height: 844 },
+  deviceScaleFactor: 2,
+  isMobile: true,
+  hasTouch: true,
+  locale: "vi-VN",
+  timezoneId: "Asia/Ho_Chi_Minh",
+});
+const page = await context.newPage();
+page.setDefaultTimeout(30_000);
+const complaints = [];
+page.on("pageerror", (error) => complaints.push(String(error)));
+
+// The browser is ready before the gateway is started: its own start is not what is measured.
+console.log("wait open");
+const started = Number((await lines.next()).value);
+
+const row = page.locator('[data-testid^="channel-"]');
+const shown = () => row.locator('[data-testid="value"] data').allInnerTexts();
+
+await look("first-value", async () => {
+  // As somebody does who has just started it: tries until it answers.
+  for (;;) {
+    if (await page.goto(url, { waitUntil: "commit" }).then(() => true, () => false)) break;
+    await new Promise((r) => setTimeout(r, 50));
+  }
+  await page.waitForSelector('body[data-ready="1"]');
+  return `${Date.now() - started} ms`;
+});
+
+await look("rows", async () => {
+  await page.goto(`${url}/#/plots`);
+  await row.first().waitFor();
+  const count = await row.count();
+  must(count >= 12, `${count} channels for twelve nodes`);
+  for (const name of ["value", "age"]) {
+    const of = await row.locator(`[data-testid="${name}"]`).count();
+    must(of === count, `${of} of ${count} channels have ${name}`);
+  }
+  return `${count} channels`;
+});
+
+await look("live", async () => {
+  const before = await shown();
+  await page.waitForFunction(
+    (old) => [...document.querySelectorAll('[data-testid^="channel-"] data')].some((e, i) => e.innerText !== old[i]),
+    before,
+    { timeout: 60_000 },
+  );
+  const state = await page.getByTestId("conn").getAttribute("data-state");
+  must(state === "live", `conn says ${state}`);
+});
+await page.screenshot({ path: join(shots, "plots-390.png"), fullPage: true });
+
+for (const path of ["#/", "#/plots", "#/more"]) {
+  await look(`language${path.replace("#/", "-") || "-today"}`, async () => {
+    await page.goto(`${url}/${path}`);
+    await page.waitForTimeout(200);
+    const first = await oneLanguage();
+    await page.getByTestId("lang").click();
+    await page.waitForFunction((old) => document.documentElement.lang !== old, first);
+    const second = await oneLanguage();
+    await page.screenshot({ path: join(shots, `page${path.replace("#/", "-")}-${second}.png`), fullPage: true });
+    await page.getByTestId("lang").click();
+    return `${first}, ${second}`;
+  });
+}
+
+await look("chart", async () => {
+  await page.goto(`${url}/#/plots`);
+  await row.locator('[data-testid="value"] data').first().click();
+  const drawn = [];
+  for (const range of ["day", "week", "month"]) {
+    await page.getByTestId(`range-${range}`).click();
+    await page.locator(`[data-span="${range}"][aria-busy="false"] canvas, [data-span="${range}"]:not([aria-busy="true"]) canvas`).first().waitFor();
+    // Something other than the empty canvas: pixels that are not transparent.
+    const painted = await page.waitForFunction(() => {
+      const canvas = document.querySelector('[data-testid="chart"] canvas');
+      if (!canvas || canvas.width < 200) return false;
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      let count = 0;
+      for (let i = 3; i < data.length; i += 4) if (data[i] !== 0) count += 1;
+      return count > 500 ? count : false;
+    });
+    drawn.push(`${range} ${await painted.jsonValue()}`);
+    await oneLanguage();
+    await page.screenshot({ path: join(shots, `chart-${range}.png`) });
+  }
+  return drawn.join(", ");
+});
+
+await look("width-320", async () => {
+  await page.setViewportSize({ width: 320, height: 640 });
+  const wide = [];
+  const chart = await page.evaluate(() => location.hash);
+  for (const path of ["#/", "#/plots", "#/more", chart]) {
+    for (const language of [0, 1]) {
+      await page.goto(`${url}/${path}`);
+      await page.waitForTimeout(300);
+      const width = await page.evaluate(() => document.documentElement.scrollWidth);
+      if (width > 320) wide.push(`${path} ${width}`);
+      await page.screenshot({ path: join(shots, `w320-${path.replace(/\W+/g, "-")}-${language}.png`) });
+      await page.getByTestId("lang").click();
+    }
+  }
+  await page.setViewportSize({ width: 390, height: 844 });
+  must(wide.length === 0, `wider than the screen: ${wide.join(", ")}`);
+});
+
+await look("touch-targets", async () => {
+  await page.goto(`${url}/#/`);
+  await page.waitForTimeout(200);
+  const small = await page.evaluate(() =>
+    [...document.querySelectorAll("button, nav a")]
+      .map((e) => [e.innerText.trim() || e.getAttribute("aria-label"), e.getBoundingClientRect()])
+      .filter(([, box]) => box.width > 0 && box.height < 40)
+      .map(([name, box]) => `${name} ${Math.round(box.height)} px`),
+  );
+  must(small.length === 0, small.join(", "));
+});
+
+await page.goto(`${url}/#/plots`);
+await row.first().waitFor();
+const before = await row.count();
+console.log("wait killed");
+await lines.next();
+await look("lost", async () => {
+  await page.waitForSelector('[data-testid="conn"][data-state="lost"]');
+  await page.getByTestId("banner").waitFor();
+  must((await row.count()) === before, "what was on screen is gone");
+  must((await shown()).length > 0, "no values any more");
+  await oneLanguage();
+  await page.screenshot({ path: join(shots, "lost.png") });
+});
+
+console.log("wait restarted");
+await lines.next();
+await look("regained", async () => {
+  await page.waitForSelector('[data-testid="conn"][data-state="live"]', { timeout: 60_000 });
+});
+
+await look("errors", async () => {
+  must(complaints.length === 0, complaints.slice(0, 2).join(" | "));
+});
+await browser.close();
+process.exit(0);
