@@ -28,10 +28,10 @@ function must(good, message) {
   if (!good) throw new Error(message);
 }
 
-/** The texts of a language that stand for themselves: no placeholders, more than one word or letter. */
+/** The texts of a language that stand for themselves; a language's own name is shown in every language. */
 function words(language) {
   const source = readFileSync(join(dictionaries, `${language}.ts`), "utf8");
-  const found = [...source.matchAll(/^\s*"[\w.]+":\s*"((?:[^"\\]|\\.)*)"/gm)].map((m) => JSON.parse(`"${m[1]}"`));
+  const found = [...source.matchAll(/^\s*"(?!language\.name)[\w.]+":\s*"((?:[^"\\]|\\.)*)"/gm)].map((m) => JSON.parse(`"${m[1]}"`));
   return new Set(found.filter((text) => !text.includes("{") && text.length > 3));
 }
 
