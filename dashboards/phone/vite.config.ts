@@ -1,4 +1,4 @@
-import { defineConfig } from "vite";
+import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   // Relative, so that the page also works behind a proxy that puts it under a path.
@@ -10,5 +10,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
+  // The contrast test reads the stylesheet.
+  test: { css: true },
   server: { proxy: { "/api": "http://127.0.0.1:8080" } },
 });

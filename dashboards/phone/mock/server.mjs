@@ -95,7 +95,8 @@ const nodes = () => {
 function valueAt([id, , name, , middle, swing], time) {
   const phase = [...`${id}${name}`].reduce((sum, letter) => sum + letter.charCodeAt(0), 0);
   const noise = Math.sin(time / 431_000 + phase) * 0.12 + Math.sin(time / 97_000 + phase) * 0.05;
-  return middle + swing * (Math.sin((time / HOUR / 24) * 2 * Math.PI + phase) + noise);
+  const value = middle + swing * (Math.sin((time / HOUR / 24) * 2 * Math.PI + phase) + noise);
+  return name === "water_level" ? value : Math.max(value, 0);
 }
 
 const missing = (name, time) => name !== "water_level" && (Math.floor(time / HOUR) % 24 === 9 || Math.floor(time / HOUR) % 24 === 10);

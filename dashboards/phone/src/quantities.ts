@@ -1,5 +1,6 @@
 /**
- * The quantities of the wire format as people read them: unit label and decimals. Their names are in the language files.
+ * The quantities as people read them: unit label and decimals, both as in the wire format's table (`firmware/wire`), which
+ * a test compares. Their names are in the language files.
  * The order is the order on screen: what decides over a crop first, the node's own battery last.
  */
 
@@ -13,15 +14,15 @@ export interface Quantity {
 export const QUANTITIES = {
   dissolved_oxygen: { ucum: "mg/L", decimals: 1 },
   oxygen_saturation: { ucum: "%", decimals: 0 },
-  water_level: { ucum: "cm", decimals: 0 },
+  water_level: { ucum: "cm", decimals: 1 },
   salinity: { ucum: "[ppth]", decimals: 1 },
-  ph: { ucum: "[pH]", decimals: 1 },
+  ph: { ucum: "[pH]", decimals: 2 },
   water_temperature: { ucum: "Cel", decimals: 1 },
   ammonia: { ucum: "mg/L", decimals: 2 },
   alkalinity: { ucum: "mg/L", decimals: 0 },
   turbidity: { ucum: "{NTU}", decimals: 0 },
   conductivity: { ucum: "mS/cm", decimals: 2 },
-  soil_moisture: { ucum: "%", decimals: 0 },
+  soil_moisture: { ucum: "%", decimals: 1 },
   soil_temperature: { ucum: "Cel", decimals: 1 },
   soil_conductivity: { ucum: "uS/cm", decimals: 0 },
   soil_nitrogen: { ucum: "mg/kg", decimals: 0 },
@@ -42,7 +43,7 @@ export const QUANTITIES = {
   light: { ucum: "lx", decimals: 0 },
   par: { ucum: "umol/(m2.s)", decimals: 0 },
   radiation: { ucum: "W/m2", decimals: 0 },
-  air_pressure: { ucum: "hPa", decimals: 0 },
+  air_pressure: { ucum: "hPa", decimals: 1 },
   co2: { ucum: "[ppm]", decimals: 0 },
   battery_voltage: { ucum: "V", decimals: 2 },
 } as const satisfies Record<string, Quantity>;

@@ -34,7 +34,6 @@ export function nodeName(name: string): string {
   return name.toLowerCase().startsWith(word.toLowerCase()) ? name : t("node.named", { name });
 }
 
-export const cropName = (crop: string): string => tMaybe("crop", crop) ?? crop;
 export const resetReason = (reason: string): string | null => tMaybe("reset", reason);
 
 /** What is wrong with a sensor and what to do about it. */

@@ -30,7 +30,7 @@ export function useHistory(node: string, channel: string, span: Span) {
       if (wanted.peek() === asked) loading.value = { state: "ready", span: asked, history };
     } catch (error) {
       if (wanted.peek() !== asked) return;
-      const unknown = error instanceof Refusal && error.status === 404;
+      const unknown = error instanceof Refusal && error.status < 500;
       // A chart that is on screen stays when it can't be renewed; the header says that the link is lost.
       const shown = loading.peek();
       if (unknown) loading.value = { state: "unknown" };

@@ -39,7 +39,7 @@ export const en: Words = {
   "todo.more": "Show more: {count}",
   "todo.level": "Attention",
   "todo.allSilent": "All {count} nodes: no data for {duration}",
-  "todo.allSilent.do": "Check the gateway's power and network.",
+  "todo.allSilent.do": "The gateway is running. Check the Wi-Fi or 4G between the nodes and it.",
   "todo.nodeSilent": "{node}: no data for {duration}",
   "todo.nodeSilent.do": "Check the node's battery, power and antenna.",
   "todo.nodeNever": "{node}: has never sent data",

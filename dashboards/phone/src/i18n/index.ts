@@ -14,6 +14,9 @@ export const LANGUAGES = { vi, en } satisfies Record<string, Words>;
 export type Language = keyof typeof LANGUAGES;
 export const CODES = Object.keys(LANGUAGES) as Language[];
 
+const KEYS = Object.keys(vi) as Key[];
+const CROP = "crop.";
+
 const isLanguage = (code: string | null | undefined): code is Language => CODES.some((known) => known === code);
 
 /** `?lang=` in the address, else what was chosen on this phone, else Vietnamese. */
@@ -57,8 +60,18 @@ export function fill(text: string, values: Values): string {
 
 export const t = (key: Key, values: Values = {}): string => fill(LANGUAGES[language.value][key], values);
 
+/** What a crop is called in this language; the registry may name it by its code or in any of the languages. */
+export function cropWord(crop: string): string {
+  const written = crop.trim().toLowerCase();
+  const known = KEYS.find((key) => {
+    if (!key.startsWith(CROP)) return false;
+    return key === CROP + written || CODES.some((code) => LANGUAGES[code][key].toLowerCase() === written);
+  });
+  return known === undefined ? crop : t(known);
+}
+
 /** For keys that are made from what the gateway sends; null when this page has no word for it. */
-export function tMaybe(prefix: "crop" | "fault" | "quantity" | "reset", name: string): string | null {
+export function tMaybe(prefix: "fault" | "quantity" | "reset", name: string): string | null {
   const words: Record<string, string> = LANGUAGES[language.value];
   return words[`${prefix}.${name}`] ?? null;
 }

@@ -40,7 +40,7 @@ export const vi = {
   "todo.more": "Xem thêm: {count}",
   "todo.level": "Chú ý",
   "todo.allSilent": "Cả {count} nút đo không có dữ liệu {duration}",
-  "todo.allSilent.do": "Xem nguồn điện và mạng của trạm thu.",
+  "todo.allSilent.do": "Trạm thu vẫn chạy. Xem Wi-Fi hoặc 4G giữa nút đo và trạm thu.",
   "todo.nodeSilent": "{node}: không có dữ liệu {duration}",
   "todo.nodeSilent.do": "Xem pin, nguồn điện và ăng-ten của nút.",
   "todo.nodeNever": "{node}: chưa gửi dữ liệu lần nào",

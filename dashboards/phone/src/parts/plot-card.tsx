@@ -1,10 +1,10 @@
 /** A plot and its channels. */
 import type { Signal } from "@preact/signals";
 import type { Latest } from "../api/types";
-import { t } from "../i18n";
+import { cropWord, t } from "../i18n";
 import { keyOf } from "../model/merge";
 import { nodes, type PlotView } from "../model/store";
-import { cropName, decimal, nodeName } from "../words";
+import { decimal, nodeName } from "../words";
 import { ChannelRow, ChannelTile } from "./channel-row";
 
 interface Props {
@@ -42,7 +42,7 @@ function NodeNames({ plot }: { plot: string }) {
 /** "Lúa · 0,5 ha" */
 function about(plot: PlotView): string {
   const parts: string[] = [];
-  if (plot.crop !== null) parts.push(cropName(plot.crop));
+  if (plot.crop !== null) parts.push(cropWord(plot.crop));
   if (plot.area_ha !== null) parts.push(t("plots.area", { area: area(plot.area_ha) }));
   return parts.join(" · ");
 }

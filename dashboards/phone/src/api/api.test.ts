@@ -1,0 +1,25 @@
+import { expect, test } from "vitest";
+import { backoff } from "./backoff";
+import { BadAnswer, readHistory, readLatestList, readOverview } from "./read";
+
+test("waits longer with each failure, up to half a minute", () => {
+  expect([0, 1, 2, 9].map((failures) => backoff(failures, 1))).toEqual([1_000, 2_000, 4_000, 30_000]);
+  expect(backoff(0, 0)).toBe(750);
+});
+
+test("leaves out an entry that can't be shown and keeps the others", () => {
+  const good = { node: "ao-2", channel: "salinity_2", unit: "[ppth]", at: 5, value: 1 };
+  const read = readLatestList([null, { node: "x" }, { ...good, at: "soon" }, good]);
+  expect(read).toMatchObject([{ channel: "salinity_2", quantity: "salinity", received_at: 5, spark: null, plot: null }]);
+});
+
+test("reads an overview of a gateway that knows less than this page", () => {
+  const overview = readOverview({ now: 7, farms: [{ id: "f", plots: [{ id: "p" }] }], nodes: [{ id: "n" }] });
+  expect(overview.farms[0]?.plots[0]).toMatchObject({ name: "p", crop: null, channels: [] });
+  expect(overview.nodes[0]).toMatchObject({ name: "n", last_seen: null, connected: null, missing: 0 });
+  expect(() => readOverview([])).toThrow(BadAnswer);
+});
+
+test("refuses a history whose columns don't match", () => {
+  expect(() => readHistory({ t: [1, 2], mean: [1], min: [1, 2], max: [1, 2], n: [1, 1] })).toThrow(BadAnswer);
+});
