@@ -105,7 +105,6 @@ async fn every_bad_message_is_counted_listed_and_harms_nobody() -> Result<()> {
             b"[{\"n\":\"ph\",\"v\":7,\"v\":8}]".to_vec(),
         ),
         ("oversized", mine, vec![b'['; 20_000]),
-        ("implausible", mine, b"[{\"n\":\"ph\",\"v\":99}]".to_vec()),
         ("no hello", "sen/1/node-02/hello", b"\xff\xff".to_vec()),
         (
             "foreign node",
