@@ -13,6 +13,7 @@
 
 mod block;
 pub mod cursor;
+pub mod dump;
 mod error;
 mod fold;
 mod history;

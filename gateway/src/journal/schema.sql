@@ -29,3 +29,5 @@ CREATE TABLE mark (name TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
 INSERT INTO mark VALUES ('head', 0), ('folded_upto', 0), ('ledger_upto', 0);
 -- Retained MQTT messages of the embedded broker (node configurations).
 CREATE TABLE retained (topic TEXT PRIMARY KEY, qos INTEGER NOT NULL, payload BLOB NOT NULL) STRICT;
+-- Points that a sink's server refused for good, with its reason. Kept to look at and to send again.
+CREATE TABLE dead_letter (id INTEGER PRIMARY KEY, at INTEGER NOT NULL, sink TEXT NOT NULL, line TEXT NOT NULL, reason TEXT NOT NULL) STRICT;

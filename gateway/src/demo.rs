@@ -1,0 +1,1 @@
+//! `sen demo`: everything in one process.

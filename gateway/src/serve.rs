@@ -1,0 +1,180 @@
+//! Putting the parts together, and taking them apart in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::embedded::Embedded;
+use crate::broker::external::Link;
+use crate::broker::{DoorError, DoorState};
+use crate::clock::Clock;
+use crate::config::{Broker, Config};
+use crate::influx::{self, Sink};
+use crate::ingest::Ingest;
+use crate::ingest::refusals::Refusals;
+use crate::journal::{Folder, Journal, OpenError, ReadError, StoreError};
+use crate::live::Live;
+use crate::registry::Known;
+use crate::web::{self, Web};
+
+/// How long a stop waits for open pages.
+const PAGES: Duration = Duration::from_secs(2);
+
+/// The gateway can't start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal can't be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The journal can't be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The journal can't be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The door can't be opened.
+    #[error(transparent)]
+    Door(#[from] DoorError),
+    /// The page can't be served.
+    #[error(transparent)]
+    Web(#[from] web::ListenError),
+    /// The sink can't be made.
+    #[error(transparent)]
+    Influx(#[from] influx::BuildError),
+}
+
+/// A running gateway.
+pub struct Gateway {
+    /// Where nodes connect; `None` with an external broker.
+    pub mqtt: Option<SocketAddr>,
+    /// Where the page is.
+    pub web: SocketAddr,
+    /// The journal, for what runs beside it.
+    pub journal: Journal,
+    /// Farms, plots, nodes.
+    pub known: Known,
+    doors: CancellationToken,
+    rest: CancellationToken,
+    door: JoinHandle<()>,
+    sink: Option<JoinHandle<influx::Left>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("mqtt", &self.mqtt).field("web", &self.web).finish_non_exhaustive()
+    }
+}
+
+/// Installs the metrics recorder. Once a process.
+#[must_use]
+pub fn metrics() -> PrometheusHandle {
+    const SECONDS: [f64; 10] = [0.000_25, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0];
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
+        .unwrap_or_else(|_| PrometheusBuilder::new());
+    let recorder = builder.build_recorder();
+    let handle = recorder.handle();
+    // A second recorder in one process (tests) is left out; the first one counts.
+    let _ = metrics::set_global_recorder(recorder);
+    handle
+}
+
+impl Gateway {
+    /// Starts everything that `config` asks for. When it returns, both listeners are bound.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(config: Config, demo: bool, metrics: PrometheusHandle) -> Result<Self, StartError> {
+        let clock = Clock::system();
+        let dir = config.data_dir.clone();
+        let journal = tokio::task::spawn_blocking(move || Journal::open(&dir)).await.map_err(|_| ReadError::Closed)??;
+        // Bind first: a taken address is said before anything else happens.
+        let listener = web::bind(config.web).await?;
+        let web_addr = listener.local_addr().unwrap_or(config.web);
+        let known = Known::load(&journal).await?;
+        let refusals = Arc::new(Refusals::default());
+        let ingest = Ingest::new(journal.clone(), known.clone(), refusals.clone(), clock);
+        journal.keep_cursors(if config.influx.is_some() { &[influx::CURSOR] } else { &[] }).await?;
+        let live = Live::default();
+        let at = live.load(&journal, &known).await?;
+
+        let (doors, rest) = (CancellationToken::new(), CancellationToken::new());
+        let mut tasks = vec![
+            tokio::spawn(live.clone().follow(journal.clone(), at, rest.clone())),
+            tokio::spawn(Folder::new(journal.clone(), config.fold_every).run(rest.clone())),
+            tokio::spawn(known.clone().follow(journal.clone(), rest.clone())),
+        ];
+        let state = Arc::new(DoorState::default());
+        let (mqtt, door_mode, door) = match config.broker {
+            Broker::Embedded { listen, open } => {
+                let broker = Embedded::bind(listen, open, ingest, known.clone(), journal.clone(), state.clone()).await?;
+                let (addr, stop) = (broker.addr, doors.clone());
+                let run = async move {
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = broker.run() => {}
+                    }
+                };
+                (Some(addr), "embedded", tokio::spawn(run))
+            }
+            Broker::External(external) => {
+                let link = Link::new(&external, ingest, state.clone())?;
+                (None, "external", tokio::spawn(link.run(doors.clone())))
+            }
+        };
+        let (sink, influx) = match config.influx {
+            Some(influx) => {
+                let state = influx::SharedState::default();
+                let sink = Sink::new(influx, config.name.clone(), journal.clone(), known.clone(), clock, state.clone())?;
+                (Some(tokio::spawn(sink.run(rest.clone()))), Some(state))
+            }
+            None => (None, None),
+        };
+        let web = Web {
+            name: config.name,
+            demo,
+            started_at: clock.now(),
+            journal: journal.clone(),
+            known: known.clone(),
+            live,
+            refusals,
+            door: state,
+            door_mode,
+            influx,
+            metrics,
+            clock,
+            stop: rest.clone(),
+        };
+        tasks.push(tokio::spawn(web::serve(listener, web)));
+        Ok(Self { mqtt, web: web_addr, journal, known, doors, rest, door, sink, tasks })
+    }
+
+    /// Stops in order: doors first, so that nothing new comes; then sinks drain within their bound; then the journal
+    /// closes. Says what was left.
+    pub async fn stop(self) {
+        self.doors.cancel();
+        let _ = self.door.await;
+        self.rest.cancel();
+        if let Some(sink) = self.sink
+            && let Ok(left) = sink.await
+        {
+            if left.readings == 0 {
+                tracing::info!("influx: drained, nothing left");
+            } else {
+                tracing::warn!("influx: {} readings are left in the journal; the next start goes on with them", left.readings);
+            }
+        }
+        for task in self.tasks {
+            let abort = task.abort_handle();
+            if tokio::time::timeout(PAGES, task).await.is_err() {
+                abort.abort();
+            }
+        }
+        self.journal.close().await;
+    }
+}

@@ -1,0 +1,127 @@
+//! The phone page, the HTTP API and the metrics, on one listener.
+
+mod api;
+mod model;
+mod page;
+mod stream;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{HeaderValue, header};
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::compression::{CompressionLayer, Predicate, predicate::{NotForContentType, SizeAbove}};
+use tower_http::set_header::SetResponseHeaderLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::broker;
+use crate::clock::Clock;
+use crate::influx;
+use crate::ingest::refusals::Refusals;
+use crate::journal::Journal;
+use crate::live::Live;
+use crate::reading::Millis;
+use crate::registry::Known;
+
+/// What the web side reads. It changes nothing.
+#[derive(Clone)]
+pub struct Web {
+    /// The name of the installation.
+    pub name: String,
+    /// Simulated data.
+    pub demo: bool,
+    /// When the gateway started.
+    pub started_at: Millis,
+    /// The journal.
+    pub journal: Journal,
+    /// Farms, plots, nodes.
+    pub known: Known,
+    /// Latest values.
+    pub live: Live,
+    /// What was refused.
+    pub refusals: Arc<Refusals>,
+    /// The door.
+    pub door: broker::SharedState,
+    /// Its kind, for health.
+    pub door_mode: &'static str,
+    /// The InfluxDB sink, if there is one.
+    pub influx: Option<influx::SharedState>,
+    /// Metrics.
+    pub metrics: PrometheusHandle,
+    /// The time.
+    pub clock: Clock,
+    /// Ends the streams.
+    pub stop: CancellationToken,
+}
+
+impl std::fmt::Debug for Web {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Web").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The page's address is taken.
+#[derive(Debug, thiserror::Error)]
+#[error("web: can't listen on {addr}; stop what uses it, or set web.listen to another address")]
+pub struct ListenError {
+    /// As configured.
+    pub addr: SocketAddr,
+    /// What the system said.
+    #[source]
+    pub source: std::io::Error,
+}
+
+#[derive(OpenApi)]
+#[openapi(info(title = "Sen", description = "Readings of a farm. Times are milliseconds since 1970-01-01 UTC."))]
+struct Doc;
+
+/// The page and the API of a gateway.
+pub fn router(web: Web) -> Router {
+    let (api, doc) = OpenApiRouter::with_openapi(Doc::openapi())
+        .routes(routes!(api::about))
+        .routes(routes!(api::overview))
+        .routes(routes!(api::farms))
+        .routes(routes!(api::plots))
+        .routes(routes!(api::nodes))
+        .routes(routes!(api::latest))
+        .routes(routes!(api::history))
+        .routes(routes!(api::refused))
+        .routes(routes!(api::dead_letters))
+        .routes(routes!(api::health))
+        .routes(routes!(stream::stream))
+        .split_for_parts();
+    let doc = Arc::new(doc);
+    let fixed = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    let squeeze = CompressionLayer::new().compress_when(SizeAbove::new(512).and(NotForContentType::const_new("text/event-stream")));
+    api.route("/api/openapi.json", get(move || async move { axum::Json(doc.as_ref().clone()) }))
+        .route("/metrics", get(api::metrics))
+        .fallback(page::serve)
+        .layer(squeeze)
+        .layer(fixed(header::CONTENT_SECURITY_POLICY, "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"))
+        .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(fixed(header::REFERRER_POLICY, "no-referrer"))
+        .with_state(web)
+}
+
+/// Binds the page's address.
+///
+/// # Errors
+/// [`ListenError`].
+pub async fn bind(addr: SocketAddr) -> Result<TcpListener, ListenError> {
+    TcpListener::bind(addr).await.map_err(|source| ListenError { addr, source })
+}
+
+/// Serves until the state's `stop`.
+pub async fn serve(listener: TcpListener, web: Web) {
+    let stop = web.stop.clone();
+    let served = axum::serve(listener, router(web)).with_graceful_shutdown(stop.cancelled_owned()).await;
+    if let Err(e) = served {
+        tracing::error!("web: {e}");
+    }
+}
