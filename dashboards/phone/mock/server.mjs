@@ -151,7 +151,7 @@ function history(query) {
     const spread = channel[5] * 0.08 * Math.sqrt(bucket / (5 * MINUTE));
     out.t.push(Math.round(time));
     out.mean.push(failed ? null : mean);
-    out.min.push(failed ? null : mean - spread);
+    out.min.push(failed ? null : channel[2] === "water_level" ? mean - spread : Math.max(mean - spread, 0));
     out.max.push(failed ? null : mean + spread);
     out.n.push(failed ? 0 : Math.round(bucket / (5 * MINUTE)));
   }

@@ -32,15 +32,17 @@ export const backHref = signal("#/");
 /** Where a page was left: coming back from a chart must not mean to search again. */
 const left = new Map<string, number>();
 
+const address = (): string => location.hash || "#/";
+
 export function startRouter(arrived: () => void): void {
-  let at = location.hash;
+  let at = address();
   let scrolled = 0;
   addEventListener("scroll", () => (scrolled = scrollY), { passive: true });
   route.value = parseRoute(at);
   addEventListener("hashchange", () => {
     left.set(at, scrolled);
-    if (route.value.page !== "chart") backHref.value = at || "#/";
-    at = location.hash;
+    if (route.value.page !== "chart") backHref.value = at;
+    at = address();
     route.value = parseRoute(at);
     const back = route.value.page === "chart" ? 0 : (left.get(at) ?? 0);
     requestAnimationFrame(() => {

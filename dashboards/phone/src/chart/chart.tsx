@@ -6,7 +6,7 @@ import { formatWhen } from "../format/time";
 import { language, t } from "../i18n";
 import { faultTimes } from "../model/gaps";
 import { decimalsOf, unitLabel } from "../quantities";
-import { figure, reading } from "../words";
+import { decimal, figure, reading } from "../words";
 import { drawPlot } from "./plot";
 
 interface Props {
@@ -28,7 +28,7 @@ export function Chart({ history, quantity, label }: Props) {
     return drawPlot(host.current, {
       history,
       decimals: decimalsOf(quantity),
-      figure: (value) => figure(value, quantity),
+      figure: decimal,
       reading: (value) => reading(value, quantity, history.unit),
       onRead: (index, { t: times, mean, min, max }) => {
         const [time, middle, low, high] = [times[index ?? -1], mean[index ?? -1], min[index ?? -1], max[index ?? -1]];

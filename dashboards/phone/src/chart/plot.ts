@@ -7,13 +7,13 @@ import "uplot/dist/uPlot.min.css";
 import type { History } from "../api/types";
 import { FARM_ZONE, formatDate, formatTime } from "../format/time";
 import { faultTimes, isolated, withGaps } from "../model/gaps";
-import { timeLabel, valueRange } from "./scale";
+import { stepDecimals, timeLabel, valueRange } from "./scale";
 
 export interface Picture {
   history: History;
   decimals: number;
   /** A number as it stands on the axis. */
-  figure: (value: number) => string;
+  figure: (value: number, decimals: number) => string;
   /** A number with its unit, as it stands at the last point. */
   reading: (value: number) => string;
   /** The point under the finger, or null. */
@@ -92,11 +92,11 @@ export function drawPlot(host: HTMLElement, picture: Picture): () => void {
   };
 }
 
-/** Steps finer than the sensor's decimals repeat a label; they stay empty instead. */
-function axisFigure(value: number, step: number, decimals: number, figure: (value: number) => string): string {
+/** Steps finer than the sensor's decimals would repeat a label; they stay empty instead. */
+function axisFigure(value: number, step: number, decimals: number, figure: Picture["figure"]): string {
   const finest = 10 ** -decimals;
   const off = Math.abs(value / finest - Math.round(value / finest));
-  return step < finest && off > 1e-6 ? "" : figure(value);
+  return step < finest && off > 1e-6 ? "" : figure(value, stepDecimals(step, decimals));
 }
 
 /** The closest entry with a value: a finger in a gap reads its edge. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { formatDate, formatTime } from "../format/time";
-import { timeLabel, valueRange } from "./scale";
+import { stepDecimals, timeLabel, valueRange } from "./scale";
 
 test("leaves room around the values, and more around a steady one", () => {
   expect(valueRange(10, 20, 1)).toEqual([8.8, 21.2]);
@@ -12,6 +12,11 @@ test("gives no negative labels to what was never negative", () => {
   expect(valueRange(0, 10, 0)[0]).toBe(0);
   expect(valueRange(-9, 3, 0)[0]).toBeLessThan(-9);
   expect(valueRange(null, null, 0)).toEqual([0, 1]);
+});
+
+test("gives labels the decimals that tell them apart", () => {
+  expect([5, 1, 2.5, 0.5, 0.25].map((step) => stepDecimals(step, 2))).toEqual([0, 0, 1, 1, 2]);
+  expect(stepDecimals(0.05, 1)).toBe(1);
 });
 
 test("labels hours within a day and dates beyond", () => {

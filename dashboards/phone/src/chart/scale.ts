@@ -14,6 +14,13 @@ export function valueRange(low: number | null, high: number | null, decimals: nu
   return [low >= 0 ? Math.max(bottom, 0) : bottom, high + missing + pad];
 }
 
+/** Decimals of the labels at a step: as many as tell them apart, never more than the sensor is good for. */
+export function stepDecimals(step: number, decimals: number): number {
+  let needed = 0;
+  while (needed < decimals && Math.abs(step * 10 ** needed - Math.round(step * 10 ** needed)) > 1e-6) needed++;
+  return needed;
+}
+
 const DAY = 24 * 60 * 60_000;
 
 /** What stands under the time axis: the time of day within a day, the date at midnight and for longer steps. */

@@ -154,7 +154,7 @@ export const en: Words = {
   "node.complete.part": "{received} of {total}, {missing} missing",
   "node.complete.none": "none yet",
   "node.dropped": "Overwritten",
-  "node.dropped.count": "{count} readings, because the node's memory was full",
+  "node.dropped.count": "{count}, because the node's memory was full",
   "reset.power_on": "power on",
   "reset.external": "button",
   "reset.watchdog": "watchdog",
