@@ -106,13 +106,6 @@ impl Session {
     }
 
     pub(crate) fn disconnected(&mut self, now: u64) {
-        // A connection that lasted a while starts the count anew.
-        if self
-            .connected_at
-            .is_some_and(|at| now.saturating_sub(at) > RECONNECT_MAX_MS)
-        {
-            self.failures = 0;
-        }
         self.connected_at = None;
         let wait = (RECONNECT_MS << self.failures.min(6)).min(RECONNECT_MAX_MS);
         self.failures = self.failures.saturating_add(1);
@@ -228,6 +221,8 @@ impl Session {
 
     /// A receipt came.
     pub(crate) fn receipt(&mut self, now: u64, receipt: &Receipt) -> Effect {
+        // The link is good for something: the next failure is the first.
+        self.failures = 0;
         let range = receipt.range();
         let mut effect = Effect::default();
         let mut front = true;
@@ -280,20 +275,41 @@ mod tests {
         let mut session = Session::new("n1");
         session.connected(0, true);
         for first in [0, 10, 20] {
-            session.sent(Ids { boot: BOOT, seq: first }, first + 9, 1_000);
+            session.sent(
+                Ids {
+                    boot: BOOT,
+                    seq: first,
+                },
+                first + 9,
+                1_000,
+            );
         }
         session
     }
 
     fn receipt(from: u32, through: u32) -> Receipt {
-        Receipt { boot: BOOT, from, through, time_ms: 0 }
+        Receipt {
+            boot: BOOT,
+            from,
+            through,
+            time_ms: 0,
+        }
     }
 
     #[test]
     fn frees_from_the_front_only_and_catches_up() {
         let mut session = three_in_flight();
-        let mut freed = |from, through| session.receipt(2_000, &receipt(from, through)).freed.map(|ids| ids.seq);
-        assert_eq!(freed(10, 19), None, "out of turn: kept until those before it are named");
+        let mut freed = |from, through| {
+            session
+                .receipt(2_000, &receipt(from, through))
+                .freed
+                .map(|ids| ids.seq)
+        };
+        assert_eq!(
+            freed(10, 19),
+            None,
+            "out of turn: kept until those before it are named"
+        );
         assert_eq!(freed(20, 24), None, "a part, and not the front's");
         assert_eq!(freed(0, 4), Some(4), "a part of the front");
         assert_eq!(freed(7, 9), None, "not the rest of it");
@@ -305,18 +321,30 @@ mod tests {
     #[test]
     fn a_receipt_of_another_boot_or_of_nothing_frees_nothing() {
         let mut session = three_in_flight();
-        let other = Receipt { boot: BOOT + 1, ..receipt(0, 29) };
+        let other = Receipt {
+            boot: BOOT + 1,
+            ..receipt(0, 29)
+        };
         assert_eq!(session.receipt(2_000, &other), Effect::default());
-        assert_eq!(session.receipt(2_000, &Receipt::time_only(BOOT, 5)), Effect::default());
+        assert_eq!(
+            session.receipt(2_000, &Receipt::time_only(BOOT, 5)),
+            Effect::default()
+        );
     }
 
     #[test]
     fn only_the_answer_to_a_pack_sent_once_and_just_now_is_fresh() {
         let mut session = three_in_flight();
         assert!(session.receipt(2_000, &receipt(0, 9)).fresh);
-        assert!(!session.receipt(1_000 + RESEND_MS, &receipt(10, 19)).fresh, "it may have lain in a broker");
+        assert!(
+            !session.receipt(1_000 + RESEND_MS, &receipt(10, 19)).fresh,
+            "it may have lain in a broker"
+        );
         session.sent_again(0, 20, 29, 3_000);
-        assert!(!session.receipt(3_001, &receipt(20, 29)).fresh, "it may answer the first time");
+        assert!(
+            !session.receipt(3_001, &receipt(20, 29)).fresh,
+            "it may answer the first time"
+        );
     }
 
     #[test]
