@@ -12,6 +12,9 @@ pub const WINDOW: usize = 4;
 /// First wait for a receipt. It doubles with each try, up to eight times.
 const RESEND_MS: u64 = 30_000;
 
+/// A pack that one sent after it has overtaken is taken for lost, after this wait: MQTT keeps the order, so does the gateway.
+const OVERTAKEN_MS: u64 = 1_000;
+
 /// Wait before connecting again: doubles with each failure, up to [`RECONNECT_MAX_MS`], plus up to half as much by node, so
 /// that a hundred nodes do not come back in the same second after a power cut.
 const RECONNECT_MS: u64 = 1_000;
@@ -242,6 +245,13 @@ impl Session {
             }
             front &= pack.resend_at.is_none();
         }
+        let last_done = self
+            .in_flight
+            .iter()
+            .rposition(|pack| pack.resend_at.is_none());
+        for pack in self.in_flight.iter_mut().take(last_done.unwrap_or(0)) {
+            pack.resend_at = pack.resend_at.map(|at| at.min(now + OVERTAKEN_MS));
+        }
         let done = self
             .in_flight
             .iter()
@@ -316,6 +326,21 @@ mod tests {
         assert_eq!(freed(5, 9), Some(19));
         assert_eq!(freed(0, 29), Some(29), "cumulative");
         assert_eq!(freed(0, 29), None, "doubled");
+    }
+
+    #[test]
+    fn a_pack_that_was_overtaken_goes_again_soon() {
+        let mut session = three_in_flight();
+        session.hello_sent();
+        session.receipt(2_000, &receipt(10, 19));
+        assert_eq!(session.wake_at(None), 2_000 + OVERTAKEN_MS);
+        assert_eq!(session.turn(2_000 + OVERTAKEN_MS, None), Turn::Again(0));
+        session.sent_again(0, 0, 9, 3_000);
+        assert_eq!(
+            session.wake_at(None),
+            1_000 + RESEND_MS,
+            "the third was not overtaken"
+        );
     }
 
     #[test]

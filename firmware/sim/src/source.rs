@@ -14,7 +14,8 @@ use crate::series::{Series, SeriesError};
 pub enum Source {
     /// A brackish estuary, July and August 2012, every 15 minutes: low oxygen before dawn, tides in level and salinity.
     EstuaryWater,
-    /// The same probe in February 2012: it fails, freezes, gives -99, -200 and 50 degrees, is serviced and comes back.
+    /// The same probe in February 2012: it fails, freezes, gives 50 degrees, a level of -99 m and a turbidity of -200, is
+    /// serviced and comes back.
     EstuaryWaterFailing,
     /// The weather station beside the estuary, July and August 2012.
     EstuaryWeather,
