@@ -9,8 +9,10 @@ use sen_wire::{Ids, Receipt};
 /// Packs in flight at once: enough to hide the round trip of a slow link, few enough for a broker's small queue.
 pub const WINDOW: usize = 4;
 
-/// First wait for a receipt. It doubles with each try, up to eight times.
+/// Longest first wait for a receipt; it doubles with each try, up to eight times. Once a round trip was measured, four of
+/// them are enough, but no less than the shortest.
 const RESEND_MS: u64 = 30_000;
+const RESEND_LEAST_MS: u64 = 5_000;
 
 /// A pack that one sent after it has overtaken is taken for lost, after this wait: MQTT keeps the order, so does the gateway.
 const OVERTAKEN_MS: u64 = 1_000;
@@ -66,6 +68,7 @@ pub(crate) struct Session {
     /// No pack goes before.
     hold_until: u64,
     in_flight: heapless::Vec<Pack, WINDOW>,
+    resend_ms: u64,
     failures: u32,
     reconnect_at: u64,
     jitter: u64,
@@ -83,6 +86,7 @@ impl Session {
             hello_due: false,
             hold_until: 0,
             in_flight: heapless::Vec::new(),
+            resend_ms: RESEND_MS,
             failures: 0,
             reconnect_at: 0,
             jitter,
@@ -183,7 +187,7 @@ impl Session {
             boot: first.boot,
             first: first.seq,
             last,
-            resend_at: Some(now + RESEND_MS),
+            resend_at: Some(now + self.resend_ms),
             tries: 1,
             sent_at: Some(now),
         };
@@ -202,7 +206,7 @@ impl Session {
         now: u64,
     ) -> Option<Ids> {
         let pack = self.in_flight.get_mut(place)?;
-        pack.resend_at = Some(now + (RESEND_MS << pack.tries.min(3)));
+        pack.resend_at = Some(now + (self.resend_ms << pack.tries.min(3)));
         pack.tries = pack.tries.saturating_add(1);
         pack.sent_at = None;
         pack.first = first;
@@ -232,9 +236,15 @@ impl Session {
         for pack in &mut self.in_flight {
             if pack.boot == receipt.boot && range.contains(&pack.first) {
                 if range.contains(&pack.last) {
-                    let fresh = |at| now.saturating_sub(at) < RESEND_MS;
-                    effect.fresh |=
-                        pack.resend_at.take().is_some() && pack.sent_at.is_some_and(fresh);
+                    let answered = pack.resend_at.take().and(pack.sent_at);
+                    let round_trip = answered.map(|at| now.saturating_sub(at));
+                    if let Some(round_trip) = round_trip.filter(|ms| *ms < RESEND_MS) {
+                        effect.fresh = true;
+                        // Up at once, down slowly.
+                        let calmer = self.resend_ms - self.resend_ms / 8;
+                        self.resend_ms =
+                            calmer.max(4 * round_trip).clamp(RESEND_LEAST_MS, RESEND_MS);
+                    }
                 } else if front {
                     pack.first = receipt.through + 1;
                     effect.freed = Some(Ids {
@@ -326,6 +336,30 @@ mod tests {
         assert_eq!(freed(5, 9), Some(19));
         assert_eq!(freed(0, 29), Some(29), "cumulative");
         assert_eq!(freed(0, 29), None, "doubled");
+    }
+
+    #[test]
+    fn waits_as_long_as_the_link_needs() {
+        let mut session = Session::new("n1");
+        session.connected(0, true);
+        session.hello_sent();
+        let mut waits = [
+            100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 4_000,
+        ]
+        .map(|round_trip| {
+            session.sent(Ids { boot: BOOT, seq: 0 }, 9, 0);
+            let wait = session.wake_at(None);
+            session.receipt(round_trip, &receipt(0, 9));
+            wait
+        });
+        assert_eq!(
+            (waits[0], waits[1], waits[15]),
+            (RESEND_MS, RESEND_MS - RESEND_MS / 8, RESEND_LEAST_MS)
+        );
+        waits.reverse();
+        assert!(waits.is_sorted());
+        session.sent(Ids { boot: BOOT, seq: 0 }, 9, 0);
+        assert_eq!(session.wake_at(None), 16_000, "up at once");
     }
 
     #[test]
