@@ -9,10 +9,10 @@ use sen_wire::{Ids, Receipt};
 /// Packs in flight at once: enough to hide the round trip of a slow link, few enough for a broker's small queue.
 pub const WINDOW: usize = 4;
 
-/// Longest first wait for a receipt; it doubles with each try, up to eight times. Once a round trip was measured, four of
+/// Longest first wait for a receipt; it doubles from the third try on, up to eight times. Once a round trip was measured, four of
 /// them are enough, but no less than the shortest.
 const RESEND_MS: u64 = 30_000;
-const RESEND_LEAST_MS: u64 = 5_000;
+const RESEND_LEAST_MS: u64 = 3_000;
 
 /// A pack that one sent after it has overtaken is taken for lost, after this wait: MQTT keeps the order, so does the gateway.
 const OVERTAKEN_MS: u64 = 1_000;
@@ -188,7 +188,7 @@ impl Session {
             first: first.seq,
             last,
             resend_at: Some(now + self.resend_ms),
-            tries: 1,
+            tries: 0,
             sent_at: Some(now),
         };
         // There is room: turn() said New.
@@ -343,17 +343,16 @@ mod tests {
         let mut session = Session::new("n1");
         session.connected(0, true);
         session.hello_sent();
-        let mut waits = [
-            100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 4_000,
-        ]
-        .map(|round_trip| {
+        let mut round_trips = [100; 24];
+        round_trips[23] = 4_000;
+        let mut waits = round_trips.map(|round_trip| {
             session.sent(Ids { boot: BOOT, seq: 0 }, 9, 0);
             let wait = session.wake_at(None);
             session.receipt(round_trip, &receipt(0, 9));
             wait
         });
         assert_eq!(
-            (waits[0], waits[1], waits[15]),
+            (waits[0], waits[1], waits[23]),
             (RESEND_MS, RESEND_MS - RESEND_MS / 8, RESEND_LEAST_MS)
         );
         waits.reverse();
@@ -370,9 +369,10 @@ mod tests {
         assert_eq!(session.wake_at(None), 2_000 + OVERTAKEN_MS);
         assert_eq!(session.turn(2_000 + OVERTAKEN_MS, None), Turn::Again(0));
         session.sent_again(0, 0, 9, 3_000);
+        let calmer = RESEND_MS - RESEND_MS / 8;
         assert_eq!(
             session.wake_at(None),
-            1_000 + RESEND_MS,
+            3_000 + calmer,
             "the third was not overtaken"
         );
     }
