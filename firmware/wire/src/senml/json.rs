@@ -130,13 +130,11 @@ impl<'a> Source<'a> for Json<'a> {
         if !label.escaped {
             return Ok(Some(Meaning::of_text(label.raw.as_bytes())));
         }
-        // A label written with escapes is still that label. One too long for the buffer is none that we know, but may
-        // still end in an underscore.
+        // A label written with escapes is still that label. One that does not fit here is none that we know.
         let mut text = heapless::String::<16>::new();
-        if unescape(label.raw, &mut text) {
-            return Ok(Some(Meaning::of_text(text.as_bytes())));
-        }
-        Err(PackError::MustUnderstand)
+        let fits = unescape(label.raw, &mut text);
+        let text = if fits { text.as_str() } else { label.raw };
+        Ok(Some(Meaning::of_text(text.as_bytes())))
     }
 
     fn number(&mut self) -> Result<Result<Decimal, RecordError>, PackError> {
