@@ -14,7 +14,9 @@ fn main() -> std::io::Result<()> {
     if dist.join("index.html").exists() {
         copy(&dist, &out)?;
     } else {
-        println!("cargo::warning=the phone page is not built; run `npm ci && npm run build` in dashboards/phone");
+        println!(
+            "cargo::warning=the phone page is not built; run `npm ci && npm run build` in dashboards/phone"
+        );
         fs::write(
             out.join("index.html"),
             "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Sen</title></head><body><p>The phone page was not built with this gateway: run <code>npm ci &amp;&amp; npm run build</code> in dashboards/phone, then build again.</p></body></html>",

@@ -7,13 +7,18 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use rusqlite::Connection;
-use sen_gateway::config::{Config, ConfigError};
+use sen_gateway::config::{Config, ConfigError, parse_duration};
+use sen_gateway::demo::Demo;
 use sen_gateway::registry::{self, NodeEntry, RegistryError, RegistryFile};
 use sen_gateway::serve::{self, Gateway};
-use sen_gateway::journal;
+use sen_gateway::{demo, journal};
 
 #[derive(Parser)]
-#[command(name = "sen", version, about = "Farm telemetry gateway: MQTT in, durable journal, InfluxDB, alerts and phone page")]
+#[command(
+    name = "sen",
+    version,
+    about = "Farm telemetry gateway: MQTT in, durable journal, InfluxDB, alerts and phone page"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -26,6 +31,30 @@ enum Command {
         /// Configuration file; see sen.example.toml.
         #[arg(long)]
         config: PathBuf,
+    },
+    /// Run everything in one process with a simulated fleet that replays real data.
+    Demo {
+        /// Where the journal lives; a temporary directory if left out.
+        #[arg(long)]
+        data_dir: Option<PathBuf>,
+        /// Address of the page.
+        #[arg(long, default_value = "0.0.0.0:8080")]
+        web: std::net::SocketAddr,
+        /// Address of the broker.
+        #[arg(long, default_value = "127.0.0.1:1883")]
+        mqtt: std::net::SocketAddr,
+        /// Simulated nodes, 1 to 12.
+        #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u8).range(1..=12))]
+        nodes: u8,
+        /// How much faster than in nature the series run from the start on.
+        #[arg(long, default_value_t = 120.0)]
+        speed: f64,
+        /// How much history there is at the start.
+        #[arg(long, default_value = "7d", value_parser = duration)]
+        history: std::time::Duration,
+        /// Where in the series to begin.
+        #[arg(long, default_value = "10d", value_parser = duration)]
+        start_offset: std::time::Duration,
     },
     /// Check a configuration file: every fault at once, exit code 2 if there is one.
     CheckConfig {
@@ -90,20 +119,74 @@ enum JournalCommand {
     },
 }
 
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    parse_duration(text).ok_or_else(|| "write a number with s, m, h or d, such as 7d".to_owned())
+}
+
 /// Runs the command line.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     log();
     let done = match cli.command {
-        Command::Serve { config } => Config::load(&config).map_err(Into::into).and_then(|c| block_on(serve(c))),
-        Command::CheckConfig { config } => Config::load(&config).map_err(Into::into).map(|_| println!("{}: all right", config.display())),
-        Command::Registry { command: RegistryCommand::Apply { file, config } } => apply(&file, &config),
-        Command::Node { command: NodeCommand::Add { id, plot, name, config } } => Config::load(&config)
+        Command::Serve { config } => Config::load(&config)
             .map_err(Into::into)
-            .and_then(|c| write(&c.data_dir, &RegistryFile { node: vec![NodeEntry { id, plot, name, password: None }], ..Default::default() })),
-        Command::Journal { command: JournalCommand::Dump { config } } => Config::load(&config).map_err(Into::into).and_then(|c| {
+            .and_then(|c| block_on(serve(c))),
+        Command::Demo {
+            data_dir,
+            web,
+            mqtt,
+            nodes,
+            speed,
+            history,
+            start_offset,
+        } => block_on(demo::run(
+            Demo {
+                data_dir,
+                web,
+                mqtt,
+                nodes,
+                speed,
+                history,
+                start_offset,
+            },
+            stopped(),
+        )),
+        Command::CheckConfig { config } => Config::load(&config)
+            .map_err(Into::into)
+            .map(|_| println!("{}: all right", config.display())),
+        Command::Registry {
+            command: RegistryCommand::Apply { file, config },
+        } => apply(&file, &config),
+        Command::Node {
+            command:
+                NodeCommand::Add {
+                    id,
+                    plot,
+                    name,
+                    config,
+                },
+        } => Config::load(&config).map_err(Into::into).and_then(|c| {
+            write(
+                &c.data_dir,
+                &RegistryFile {
+                    node: vec![NodeEntry {
+                        id,
+                        plot,
+                        name,
+                        password: None,
+                    }],
+                    ..Default::default()
+                },
+            )
+        }),
+        Command::Journal {
+            command: JournalCommand::Dump { config },
+        } => Config::load(&config).map_err(Into::into).and_then(|c| {
             let out = std::io::stdout().lock();
-            Ok(journal::dump::all(&c.data_dir, &mut std::io::BufWriter::new(out))?)
+            Ok(journal::dump::all(
+                &c.data_dir,
+                &mut std::io::BufWriter::new(out),
+            )?)
         }),
     };
     match done {
@@ -117,18 +200,30 @@ pub(crate) fn run() -> ExitCode {
 }
 
 fn is_input_error(e: &anyhow::Error) -> bool {
-    e.downcast_ref::<ConfigError>().is_some() || e.downcast_ref::<toml::de::Error>().is_some() || matches!(e.downcast_ref(), Some(RegistryError::Faults(_)))
+    e.downcast_ref::<ConfigError>().is_some()
+        || e.downcast_ref::<toml::de::Error>().is_some()
+        || matches!(e.downcast_ref(), Some(RegistryError::Faults(_)))
 }
 
 fn log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("SEN_LOG").unwrap_or_else(|_| "info,rmqtt=error,rmqtt_net=error,rumqttc=warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("SEN_LOG")
+        .unwrap_or_else(|_| "info,rmqtt=error,rmqtt_net=error,rumqttc=warn".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
 }
 
 fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     // Both of rustls' users in the process take the same provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build().context("can't start")?.block_on(work)
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .worker_threads(2)
+        .build()
+        .context("can't start")?
+        .block_on(work)
 }
 
 /// Ends at SIGTERM or Ctrl-C.
@@ -159,8 +254,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
 fn apply(file: &Path, config: &Path) -> anyhow::Result<()> {
     let config = Config::load(config)?;
-    let text = std::fs::read_to_string(file).with_context(|| format!("{} can't be read", file.display()))?;
-    let parsed: RegistryFile = toml::from_str(&text).with_context(|| format!("{} can't be used", file.display()))?;
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("{} can't be read", file.display()))?;
+    let parsed: RegistryFile =
+        toml::from_str(&text).with_context(|| format!("{} can't be used", file.display()))?;
     write(&config.data_dir, &parsed)
 }
 
@@ -172,6 +269,11 @@ fn write(dir: &Path, file: &RegistryFile) -> anyhow::Result<()> {
     for g in generated {
         println!("node {} password {}", g.node, g.password.reveal());
     }
-    println!("{} farms, {} plots, {} nodes applied", file.farm.len(), file.plot.len(), file.node.len());
+    println!(
+        "{} farms, {} plots, {} nodes applied",
+        file.farm.len(),
+        file.plot.len(),
+        file.node.len()
+    );
     Ok(())
 }

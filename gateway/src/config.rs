@@ -135,8 +135,12 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with every fault at once.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let fail = |faults| ConfigError { path: path.to_path_buf(), faults };
-        let text = std::fs::read_to_string(path).map_err(|e| fail(vec![format!("the file can't be read: {e}")]))?;
+        let fail = |faults| ConfigError {
+            path: path.to_path_buf(),
+            faults,
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| fail(vec![format!("the file can't be read: {e}")]))?;
         Self::parse(&text, path.parent().unwrap_or(Path::new("."))).map_err(fail)
     }
 
@@ -146,7 +150,9 @@ impl Config {
     /// Every fault, a line each.
     pub fn parse(text: &str, dir: &Path) -> Result<Self, Vec<String>> {
         // Unknown keys are collected beside the typed faults, so that one run shows them all.
-        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| vec![format!("not TOML: {}", e.to_string().trim_end())])?;
+        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
+            vec![format!("not TOML: {}", e.to_string().trim_end())]
+        })?;
         let mut faults = Faults::default();
         let file = Sections::take(table, &mut faults);
         let config = file.check(dir, &mut faults);
@@ -175,7 +181,11 @@ struct Section<'f> {
 
 impl Section<'_> {
     fn key(&self, key: &str) -> String {
-        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
+        if self.name.is_empty() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.name)
+        }
     }
 
     /// The value of a key as type `T`; a fault and `None` if it is something else.
@@ -185,7 +195,14 @@ impl Section<'_> {
         match value.try_into() {
             Ok(v) => Some(v),
             Err(e) => {
-                self.faults.add(&shown, e.to_string().trim_end().lines().next().unwrap_or("wrong type"));
+                self.faults.add(
+                    &shown,
+                    e.to_string()
+                        .trim_end()
+                        .lines()
+                        .next()
+                        .unwrap_or("wrong type"),
+                );
                 None
             }
         }
@@ -207,17 +224,27 @@ impl Section<'_> {
         match text.parse() {
             Ok(a) => Some(a),
             Err(_) => {
-                self.faults.add(&shown, format!("`{text}` is not an address; write IP:port, such as {default}"));
+                self.faults.add(
+                    &shown,
+                    format!("`{text}` is not an address; write IP:port, such as {default}"),
+                );
                 None
             }
         }
     }
 
     fn duration(&mut self, key: &str, default: Duration) -> Duration {
-        let Some(text) = self.take::<String>(key) else { return default };
+        let Some(text) = self.take::<String>(key) else {
+            return default;
+        };
         parse_duration(&text).unwrap_or_else(|| {
             let shown = self.key(key);
-            self.faults.add(&shown, format!("`{text}` is not a duration; write a number with ms, s, m, h or d, such as 10s"));
+            self.faults.add(
+                &shown,
+                format!(
+                    "`{text}` is not a duration; write a number with ms, s, m, h or d, such as 10s"
+                ),
+            );
             default
         })
     }
@@ -230,14 +257,16 @@ impl Section<'_> {
         let shown = self.key(&file_key);
         match (inline, file) {
             (Some(_), Some(_)) => {
-                self.faults.add(&shown, format!("give either {key} or {file_key}, not both"));
+                self.faults
+                    .add(&shown, format!("give either {key} or {file_key}, not both"));
                 None
             }
             (Some(s), None) => Some(s),
             (None, Some(path)) => match std::fs::read_to_string(dir.join(&path)) {
                 Ok(s) => Some(Secret(s.trim_end().to_owned())),
                 Err(e) => {
-                    self.faults.add(&shown, format!("{} can't be read: {e}", path.display()));
+                    self.faults
+                        .add(&shown, format!("{} can't be read: {e}", path.display()));
                     None
                 }
             },
@@ -252,7 +281,10 @@ impl Section<'_> {
             (Some(u), Some(p)) => Some((u, p)),
             (Some(_), None) => {
                 let shown = self.key("password");
-                self.faults.add(&shown, "missing beside username; set password or password_file");
+                self.faults.add(
+                    &shown,
+                    "missing beside username; set password or password_file",
+                );
                 None
             }
             _ => None,
@@ -261,11 +293,24 @@ impl Section<'_> {
 
     fn finish(self, known: &[&str]) {
         for key in self.table.keys() {
-            let near = known.iter().min_by_key(|k| distance(k, key)).filter(|k| distance(k, key) <= 3);
-            let shown = if self.name.is_empty() { key.clone() } else { format!("{}.{key}", self.name) };
+            let near = known
+                .iter()
+                .min_by_key(|k| distance(k, key))
+                .filter(|k| distance(k, key) <= 3);
+            let shown = if self.name.is_empty() {
+                key.clone()
+            } else {
+                format!("{}.{key}", self.name)
+            };
             match near {
-                Some(k) => self.faults.0.push(format!("{shown}: unknown key; did you mean `{k}`?")),
-                None => self.faults.0.push(format!("{shown}: unknown key; known here: {}", known.join(", "))),
+                Some(k) => self
+                    .faults
+                    .0
+                    .push(format!("{shown}: unknown key; did you mean `{k}`?")),
+                None => self.faults.0.push(format!(
+                    "{shown}: unknown key; known here: {}",
+                    known.join(", ")
+                )),
             }
         }
     }
@@ -317,7 +362,10 @@ impl Sections {
         let mut section = |name: &str| match table.remove(name) {
             Some(toml::Value::Table(t)) => Some(t),
             Some(_) => {
-                faults.add(name, format!("must be a table; write [{name}] above its keys"));
+                faults.add(
+                    name,
+                    format!("must be a table; write [{name}] above its keys"),
+                );
                 None
             }
             None => None,
@@ -326,30 +374,67 @@ impl Sections {
         let journal = section("journal").unwrap_or_default();
         let influx = section("influx");
         let web = section("web").unwrap_or_default();
-        Self { top: table, broker, journal, influx, web }
+        Self {
+            top: table,
+            broker,
+            journal,
+            influx,
+            web,
+        }
     }
 
     fn check(self, dir: &Path, faults: &mut Faults) -> Option<Config> {
-        let mut top = Section { name: "", table: self.top, faults };
-        let data_dir = top.required("data_dir", "say where the journal lives, such as \"/var/lib/sen\"");
+        let mut top = Section {
+            name: "",
+            table: self.top,
+            faults,
+        };
+        let data_dir = top.required(
+            "data_dir",
+            "say where the journal lives, such as \"/var/lib/sen\"",
+        );
         let name = top.take("name").unwrap_or_else(|| "Sen".to_owned());
         top.finish(&["data_dir", "name", "broker", "journal", "influx", "web"]);
 
-        let broker = check_broker(Section { name: "broker", table: self.broker, faults }, dir);
+        let broker = check_broker(
+            Section {
+                name: "broker",
+                table: self.broker,
+                faults,
+            },
+            dir,
+        );
 
-        let mut journal = Section { name: "journal", table: self.journal, faults };
+        let mut journal = Section {
+            name: "journal",
+            table: self.journal,
+            faults,
+        };
         let fold_every = journal.duration("fold_every", Duration::from_secs(3600));
         if fold_every < Duration::from_secs(1) {
-            journal.faults.add("journal.fold_every", "must be at least 1s");
+            journal
+                .faults
+                .add("journal.fold_every", "must be at least 1s");
         }
         journal.finish(&["fold_every"]);
 
         let influx = match self.influx {
-            Some(table) => Some(check_influx(Section { name: "influx", table, faults }, dir)),
+            Some(table) => Some(check_influx(
+                Section {
+                    name: "influx",
+                    table,
+                    faults,
+                },
+                dir,
+            )),
             None => None,
         };
 
-        let mut web = Section { name: "web", table: self.web, faults };
+        let mut web = Section {
+            name: "web",
+            table: self.web,
+            faults,
+        };
         // Nobody signs in yet: only this machine may look, unless the operator opens it.
         let listen = web.address("listen", "127.0.0.1:8080");
         web.finish(&["listen"]);
@@ -374,10 +459,16 @@ fn check_broker(mut s: Section<'_>, dir: &Path) -> Option<Broker> {
         "embedded" => {
             let listen = s.address("listen", "0.0.0.0:1883");
             s.finish(&["mode", "listen"]);
-            Some(Broker::Embedded { listen: listen?, open: false })
+            Some(Broker::Embedded {
+                listen: listen?,
+                open: false,
+            })
         }
         "external" => {
-            let url = s.required("url", "give the broker's address, such as \"mqtt://192.168.1.10:1883\"");
+            let url = s.required(
+                "url",
+                "give the broker's address, such as \"mqtt://192.168.1.10:1883\"",
+            );
             let ca: Option<PathBuf> = s.take("ca_file");
             let client_id = s.take("client_id").unwrap_or_else(|| "sen".to_owned());
             let login = s.login(dir);
@@ -393,30 +484,59 @@ fn check_broker(mut s: Section<'_>, dir: &Path) -> Option<Broker> {
             {
                 s.faults.add("broker.ca_file", "missing; mqtts:// needs the certificate (PEM) that the broker's is checked against");
             }
-            s.finish(&["mode", "url", "ca_file", "client_id", "username", "password", "password_file"]);
+            s.finish(&[
+                "mode",
+                "url",
+                "ca_file",
+                "client_id",
+                "username",
+                "password",
+                "password_file",
+            ]);
             let (host, port, tls) = place?;
             let tls = if tls { Some(dir.join(ca?)) } else { None };
-            Some(Broker::External(External { host, port, tls, client_id, login }))
+            Some(Broker::External(External {
+                host,
+                port,
+                tls,
+                client_id,
+                login,
+            }))
         }
         other => {
-            s.faults.add("broker.mode", format!("`{other}` is not a mode; write \"embedded\" or \"external\""));
+            s.faults.add(
+                "broker.mode",
+                format!("`{other}` is not a mode; write \"embedded\" or \"external\""),
+            );
             None
         }
     }
 }
 
 fn broker_url(text: &str) -> Result<(String, u16, bool), String> {
-    let url = reqwest::Url::parse(text).map_err(|e| format!("`{text}` is not an address ({e}); write mqtt://host:1883"))?;
+    let url = reqwest::Url::parse(text)
+        .map_err(|e| format!("`{text}` is not an address ({e}); write mqtt://host:1883"))?;
     let tls = match url.scheme() {
         "mqtt" => false,
         "mqtts" => true,
-        other => return Err(format!("`{other}://` is not known; write mqtt:// or mqtts://")),
+        other => {
+            return Err(format!(
+                "`{other}://` is not known; write mqtt:// or mqtts://"
+            ));
+        }
     };
     if !url.username().is_empty() || url.password().is_some() {
         return Err("has credentials in it; put them in username and password_file".to_owned());
     }
-    let host = url.host_str().filter(|h| !h.is_empty()).ok_or("has no host; write mqtt://host:1883")?;
-    Ok((host.to_owned(), url.port().unwrap_or(if tls { 8883 } else { 1883 }), tls))
+    let host = url
+        .host_str()
+        .filter(|h| !h.is_empty())
+        .ok_or("has no host; write mqtt://host:1883")?;
+    Ok((
+        host.to_owned(),
+        url.port().unwrap_or(if tls { 8883 } else { 1883 }),
+        tls,
+    ))
 }
 
 fn check_influx(mut s: Section<'_>, dir: &Path) -> Option<Influx> {
@@ -436,18 +556,35 @@ fn check_influx(mut s: Section<'_>, dir: &Path) -> Option<Influx> {
     });
     let batch_points: i64 = s.take("batch_points").unwrap_or(5_000);
     if !(1..=100_000).contains(&batch_points) {
-        s.faults.add("influx.batch_points", "must be between 1 and 100000");
+        s.faults
+            .add("influx.batch_points", "must be between 1 and 100000");
     }
     let batch_age = s.duration("batch_age", Duration::from_secs(1));
     let timeout = s.duration("timeout", Duration::from_secs(10));
     let drain = s.duration("drain", Duration::from_secs(5));
-    let mode = s.required("api", "write \"v2\" (InfluxDB 2 and 3, VictoriaMetrics) or \"v1\" (InfluxDB 1)");
-    let common = ["api", "url", "batch_points", "batch_age", "timeout", "drain"];
+    let mode = s.required(
+        "api",
+        "write \"v2\" (InfluxDB 2 and 3, VictoriaMetrics) or \"v1\" (InfluxDB 1)",
+    );
+    let common = [
+        "api",
+        "url",
+        "batch_points",
+        "batch_age",
+        "timeout",
+        "drain",
+    ];
     let api = match mode.as_deref() {
         Some("v1") => {
             let database = s.required("database", "name the database");
             let login = s.login(dir);
-            s.finish(&[&common[..], &["database", "username", "password", "password_file"]].concat());
+            s.finish(
+                &[
+                    &common[..],
+                    &["database", "username", "password", "password_file"],
+                ]
+                .concat(),
+            );
             database.map(|database| InfluxApi::V1 { database, login })
         }
         Some("v2") => {
@@ -455,21 +592,34 @@ fn check_influx(mut s: Section<'_>, dir: &Path) -> Option<Influx> {
             let bucket = s.required("bucket", "name the bucket");
             let token = s.secret("token", dir);
             if token.is_none() {
-                s.faults.add("influx.token_file", "missing; set token_file (or token)");
+                s.faults
+                    .add("influx.token_file", "missing; set token_file (or token)");
             }
             s.finish(&[&common[..], &["org", "bucket", "token", "token_file"]].concat());
             match (org, bucket, token) {
-                (Some(org), Some(bucket), Some(token)) => Some(InfluxApi::V2 { org, bucket, token }),
+                (Some(org), Some(bucket), Some(token)) => {
+                    Some(InfluxApi::V2 { org, bucket, token })
+                }
                 _ => None,
             }
         }
         Some(other) => {
-            s.faults.add("influx.api", format!("`{other}` is not known; write \"v1\" or \"v2\""));
+            s.faults.add(
+                "influx.api",
+                format!("`{other}` is not known; write \"v1\" or \"v2\""),
+            );
             None
         }
         None => None,
     };
-    Some(Influx { url: url?, api: api?, batch_points: batch_points as usize, batch_age, timeout, drain })
+    Some(Influx {
+        url: url?,
+        api: api?,
+        batch_points: batch_points as usize,
+        batch_age,
+        timeout,
+        drain,
+    })
 }
 
 #[cfg(test)]
@@ -480,8 +630,20 @@ mod tests {
     fn every_fault_at_once_with_its_key() {
         let text = "datadir = \"x\"\n[broker]\nmode = \"external\"\nurl = \"http://b\"\n[influx]\napi = \"v3\"\nurl = \"nonsense\"\nbatch_age = \"soon\"\n[web]\nlisten = \"here\"\n[jurnal]\nfold = 1\n";
         let faults = Config::parse(text, Path::new(".")).expect_err("all of it is wrong");
-        for key in ["data_dir: missing", "datadir: unknown key; did you mean `data_dir`", "broker.url", "influx.api", "influx.url", "influx.batch_age", "web.listen", "jurnal"] {
-            assert!(faults.iter().any(|f| f.contains(key)), "{key} not in {faults:#?}");
+        for key in [
+            "data_dir: missing",
+            "datadir: unknown key; did you mean `data_dir`",
+            "broker.url",
+            "influx.api",
+            "influx.url",
+            "influx.batch_age",
+            "web.listen",
+            "jurnal",
+        ] {
+            assert!(
+                faults.iter().any(|f| f.contains(key)),
+                "{key} not in {faults:#?}"
+            );
         }
     }
 
@@ -496,6 +658,7 @@ mod tests {
     fn the_example_is_valid() {
         let dir = tempfile::tempdir().expect("temp dir");
         std::fs::write(dir.path().join("influx.token"), "t\n").expect("token file");
-        Config::parse(include_str!("../sen.example.toml"), dir.path()).expect("the example file is valid");
+        Config::parse(include_str!("../sen.example.toml"), dir.path())
+            .expect("the example file is valid");
     }
 }

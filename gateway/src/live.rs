@@ -56,7 +56,13 @@ impl Latest {
     }
 
     /// Takes a reading in; true when it is the newest.
-    fn take(&mut self, at: Millis, what: Result<f64, Fault>, estimated: bool, received: Millis) -> bool {
+    fn take(
+        &mut self,
+        at: Millis,
+        what: Result<f64, Fault>,
+        estimated: bool,
+        received: Millis,
+    ) -> bool {
         if let Ok(v) = what {
             let hour = at.div_euclid(HOUR_MS);
             let slot = &mut self.hours[hour.rem_euclid(SPARK_HOURS as i64) as usize];
@@ -108,7 +114,10 @@ pub struct Live {
 
 impl Default for Live {
     fn default() -> Self {
-        Self { latest: Arc::default(), changes: broadcast::Sender::new(STREAM) }
+        Self {
+            latest: Arc::default(),
+            changes: broadcast::Sender::new(STREAM),
+        }
     }
 }
 
@@ -154,8 +163,12 @@ impl Live {
                 continue;
             }
             for channel in channels {
-                let Some(day) = journal.newest_day(node, channel).await? else { continue };
-                let points = journal.points(node, channel, (day - 1) * DAY_MS, Millis::MAX).await?;
+                let Some(day) = journal.newest_day(node, channel).await? else {
+                    continue;
+                };
+                let points = journal
+                    .points(node, channel, (day - 1) * DAY_MS, Millis::MAX)
+                    .await?;
                 let mut l = Latest::first(node, channel);
                 for p in points {
                     l.take(p.at, p.what.map(|v| v.to_f64()), p.estimated, p.at);
@@ -165,21 +178,38 @@ impl Live {
             }
         }
         // Channels that have nothing folded yet.
-        let folded = journal.read(|c| Ok(c.query_row("SELECT at FROM mark WHERE name = 'folded_upto'", [], |r| r.get(0))?)).await?;
+        let folded = journal
+            .read(|c| {
+                Ok(
+                    c.query_row("SELECT at FROM mark WHERE name = 'folded_upto'", [], |r| {
+                        r.get(0)
+                    })?,
+                )
+            })
+            .await?;
         let mut at: i64 = folded;
         while at < head {
             let rows = journal.rows_after(at, ROWS).await?;
             let Some(last) = rows.last() else { break };
             at = last.id;
             for row in rows {
-                let fresh: Vec<Reading> = row.readings.into_iter().filter(|r| r.channel.is_none_or(|c| !done.contains(&(row.node, c)))).collect();
+                let fresh: Vec<Reading> = row
+                    .readings
+                    .into_iter()
+                    .filter(|r| r.channel.is_none_or(|c| !done.contains(&(row.node, c))))
+                    .collect();
                 self.absorb(row.node, row.received, &fresh);
             }
         }
         Ok(head.max(at))
     }
 
-    fn absorb(&self, node: NodeNum, received: Millis, readings: &[Reading]) -> Vec<(NodeNum, Channel)> {
+    fn absorb(
+        &self,
+        node: NodeNum,
+        received: Millis,
+        readings: &[Reading],
+    ) -> Vec<(NodeNum, Channel)> {
         let mut changed = Vec::new();
         let mut latest = self.lock();
         for r in readings {
@@ -189,7 +219,9 @@ impl Live {
                 Measured::Fault(f) => Err(f),
                 Measured::Refused => continue,
             };
-            let l = latest.entry((node, channel)).or_insert_with(|| Latest::first(node, channel));
+            let l = latest
+                .entry((node, channel))
+                .or_insert_with(|| Latest::first(node, channel));
             if l.take(r.at, what, r.estimated, received) {
                 changed.push((node, channel));
             }
@@ -215,7 +247,10 @@ impl Live {
             };
             // An empty answer means that the rows were folded and trimmed meanwhile: nothing newer is left to show.
             at = rows.last().map_or(*head.borrow(), |r| r.id);
-            let mut changed: Vec<(NodeNum, Channel)> = rows.iter().flat_map(|r| self.absorb(r.node, r.received, &r.readings)).collect();
+            let mut changed: Vec<(NodeNum, Channel)> = rows
+                .iter()
+                .flat_map(|r| self.absorb(r.node, r.received, &r.readings))
+                .collect();
             if changed.is_empty() || self.changes.receiver_count() == 0 {
                 continue;
             }
@@ -223,7 +258,10 @@ impl Live {
             changed.dedup();
             let batch: Vec<Latest> = {
                 let latest = self.lock();
-                changed.iter().filter_map(|k| latest.get(k).cloned()).collect()
+                changed
+                    .iter()
+                    .filter_map(|k| latest.get(k).cloned())
+                    .collect()
             };
             let _ = self.changes.send(Arc::new(batch));
         }

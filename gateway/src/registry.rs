@@ -97,21 +97,47 @@ impl Registry {
     fn load(c: &Connection) -> rusqlite::Result<Self> {
         let farms = c
             .prepare_cached("SELECT id, name, commune FROM farm ORDER BY id")?
-            .query_map([], |r| Ok(Farm { id: r.get(0)?, name: r.get(1)?, commune: r.get(2)? }))?
+            .query_map([], |r| {
+                Ok(Farm {
+                    id: r.get(0)?,
+                    name: r.get(1)?,
+                    commune: r.get(2)?,
+                })
+            })?
             .collect::<Result<Vec<_>, _>>()?;
         let plots = c
             .prepare_cached("SELECT id, farm, name, crop, area_ha FROM plot ORDER BY farm, id")?
-            .query_map([], |r| Ok(Plot { id: r.get(0)?, farm: r.get(1)?, name: r.get(2)?, crop: r.get(3)?, area_ha: r.get(4)? }))?
+            .query_map([], |r| {
+                Ok(Plot {
+                    id: r.get(0)?,
+                    farm: r.get(1)?,
+                    name: r.get(2)?,
+                    crop: r.get(3)?,
+                    area_ha: r.get(4)?,
+                })
+            })?
             .collect::<Result<Vec<_>, _>>()?;
         let nodes = c
             .prepare_cached("SELECT num, id, plot, name, secret FROM node ORDER BY id")?
             .query_map([], |r| {
-                Ok(Arc::new(Node { num: r.get(0)?, id: r.get(1)?, plot: r.get(2)?, name: r.get(3)?, secret: r.get(4)? }))
+                Ok(Arc::new(Node {
+                    num: r.get(0)?,
+                    id: r.get(1)?,
+                    plot: r.get(2)?,
+                    name: r.get(3)?,
+                    secret: r.get(4)?,
+                }))
             })?
             .collect::<Result<Vec<_>, _>>()?;
         let by_id = nodes.iter().map(|n| (n.id.clone(), n.clone())).collect();
         let by_num = nodes.iter().map(|n| (n.num, n.clone())).collect();
-        Ok(Self { farms, plots, nodes, by_id, by_num })
+        Ok(Self {
+            farms,
+            plots,
+            nodes,
+            by_id,
+            by_num,
+        })
     }
 
     /// The node of an id.
@@ -150,11 +176,17 @@ impl Known {
     /// The snapshot of this moment.
     #[must_use]
     pub fn now(&self) -> Arc<Registry> {
-        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.0
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 
     fn replace(&self, registry: Registry) {
-        *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(registry);
+        *self
+            .0
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(registry);
     }
 
     /// Takes the file's state at once, after a write of our own.
@@ -190,7 +222,10 @@ impl Known {
 
 /// Changes whenever a registry table does.
 fn fingerprint(c: &Connection) -> rusqlite::Result<i64> {
-    c.prepare_cached("SELECT at FROM mark WHERE name = 'registry'")?.query_row([], |r| r.get(0)).optional().map(Option::unwrap_or_default)
+    c.prepare_cached("SELECT at FROM mark WHERE name = 'registry'")?
+        .query_row([], |r| r.get(0))
+        .optional()
+        .map(Option::unwrap_or_default)
 }
 
 /// A registry file: what `sen registry apply` takes.
@@ -267,14 +302,19 @@ pub fn apply(c: &Connection, file: &RegistryFile) -> Result<Vec<Generated>, Regi
         )?;
     }
     for n in &file.node {
-        let known: Option<i64> = c.query_row("SELECT num FROM node WHERE id = ?1", [&n.id], |r| r.get(0)).optional()?;
+        let known: Option<i64> = c
+            .query_row("SELECT num FROM node WHERE id = ?1", [&n.id], |r| r.get(0))
+            .optional()?;
         let name = n.name.as_deref().unwrap_or(&n.id);
         let password = match (&n.password, known) {
             (Some(p), _) => Some(p.clone()),
             (None, Some(_)) => None,
             (None, None) => {
                 let password = generate();
-                generated.push(Generated { node: n.id.clone(), password: password.clone() });
+                generated.push(Generated {
+                    node: n.id.clone(),
+                    password: password.clone(),
+                });
                 Some(password)
             }
         };
@@ -285,14 +325,23 @@ pub fn apply(c: &Connection, file: &RegistryFile) -> Result<Vec<Generated>, Regi
             params![n.id, n.plot, name, secret],
         )?;
     }
-    c.execute("INSERT INTO mark VALUES ('registry', 1) ON CONFLICT (name) DO UPDATE SET at = at + 1", [])?;
+    c.execute(
+        "INSERT INTO mark VALUES ('registry', 1) ON CONFLICT (name) DO UPDATE SET at = at + 1",
+        [],
+    )?;
     Ok(generated)
 }
 
 fn check(c: &Connection, file: &RegistryFile) -> rusqlite::Result<Vec<String>> {
     let mut faults = Vec::new();
     let known = |table: &str, id: &str| -> rusqlite::Result<bool> {
-        c.query_row(&format!("SELECT 1 FROM {table} WHERE id = ?1"), [id], |_| Ok(())).optional().map(|r| r.is_some())
+        c.query_row(
+            &format!("SELECT 1 FROM {table} WHERE id = ?1"),
+            [id],
+            |_| Ok(()),
+        )
+        .optional()
+        .map(|r| r.is_some())
     };
     let ids = file
         .farm
@@ -311,17 +360,29 @@ fn check(c: &Connection, file: &RegistryFile) -> rusqlite::Result<Vec<String>> {
     }
     for p in &file.plot {
         if !file.farm.iter().any(|f| f.id == p.farm) && !known("farm", &p.farm)? {
-            faults.push(format!("plot `{}`: farm `{}` is not known; add a [[farm]] for it", p.id, p.farm));
+            faults.push(format!(
+                "plot `{}`: farm `{}` is not known; add a [[farm]] for it",
+                p.id, p.farm
+            ));
         }
         if p.area_ha.is_some_and(|a| !(a > 0.0 && a < 100_000.0)) {
-            faults.push(format!("plot `{}`: area_ha must be a number of hectares above 0", p.id));
+            faults.push(format!(
+                "plot `{}`: area_ha must be a number of hectares above 0",
+                p.id
+            ));
         }
     }
     for n in &file.node {
         if !file.plot.iter().any(|p| p.id == n.plot) && !known("plot", &n.plot)? {
-            faults.push(format!("node `{}`: plot `{}` is not known; add a [[plot]] for it", n.id, n.plot));
+            faults.push(format!(
+                "node `{}`: plot `{}` is not known; add a [[plot]] for it",
+                n.id, n.plot
+            ));
         }
-        if n.password.as_ref().is_some_and(|p| p.reveal().len() < MIN_PASSWORD) {
+        if n.password
+            .as_ref()
+            .is_some_and(|p| p.reveal().len() < MIN_PASSWORD)
+        {
             faults.push(format!("node `{}`: the password is shorter than {MIN_PASSWORD} characters; leave it out to have one generated", n.id));
         }
     }
@@ -329,11 +390,16 @@ fn check(c: &Connection, file: &RegistryFile) -> rusqlite::Result<Vec<String>> {
 }
 
 /// 130 random bits in letters that nobody confuses (no 0, O, 1, l, I).
-fn generate() -> Secret {
+pub(crate) fn generate() -> Secret {
     const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789A";
     let mut random = [0u8; 26];
     getrandom::fill(&mut random).expect("the system's random source works");
-    Secret::from(random.iter().map(|b| char::from(LETTERS[usize::from(b & 31)])).collect::<String>())
+    Secret::from(
+        random
+            .iter()
+            .map(|b| char::from(LETTERS[usize::from(b & 31)]))
+            .collect::<String>(),
+    )
 }
 
 /// Opens the journal's file for the command line, making it if there is none yet.
@@ -374,7 +440,9 @@ mod tests {
         let (_dir, c) = fresh();
         let file: RegistryFile =
             toml::from_str("[[plot]]\nid='P'\nfarm='f'\nname=''\narea_ha=-1\n[[node]]\nid='n'\nplot='q'\npassword='short'\n").expect("file");
-        let Err(RegistryError::Faults(faults)) = apply(&c, &file) else { panic!("must be refused") };
+        let Err(RegistryError::Faults(faults)) = apply(&c, &file) else {
+            panic!("must be refused")
+        };
         assert_eq!(faults.len(), 5, "{faults:#?}");
         assert!(Registry::load(&c).expect("loads").plots.is_empty());
     }

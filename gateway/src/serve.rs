@@ -66,14 +66,19 @@ pub struct Gateway {
 
 impl std::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Gateway").field("mqtt", &self.mqtt).field("web", &self.web).finish_non_exhaustive()
+        f.debug_struct("Gateway")
+            .field("mqtt", &self.mqtt)
+            .field("web", &self.web)
+            .finish_non_exhaustive()
     }
 }
 
 /// Installs the metrics recorder. Once a process.
 #[must_use]
 pub fn metrics() -> PrometheusHandle {
-    const SECONDS: [f64; 10] = [0.000_25, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0];
+    const SECONDS: [f64; 10] = [
+        0.000_25, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0,
+    ];
     let builder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)
         .unwrap_or_else(|_| PrometheusBuilder::new());
@@ -89,17 +94,29 @@ impl Gateway {
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn start(config: Config, demo: bool, metrics: PrometheusHandle) -> Result<Self, StartError> {
+    pub async fn start(
+        config: Config,
+        demo: bool,
+        metrics: PrometheusHandle,
+    ) -> Result<Self, StartError> {
         let clock = Clock::system();
         let dir = config.data_dir.clone();
-        let journal = tokio::task::spawn_blocking(move || Journal::open(&dir)).await.map_err(|_| ReadError::Closed)??;
+        let journal = tokio::task::spawn_blocking(move || Journal::open(&dir))
+            .await
+            .map_err(|_| ReadError::Closed)??;
         // Bind first: a taken address is said before anything else happens.
         let listener = web::bind(config.web).await?;
         let web_addr = listener.local_addr().unwrap_or(config.web);
         let known = Known::load(&journal).await?;
         let refusals = Arc::new(Refusals::default());
         let ingest = Ingest::new(journal.clone(), known.clone(), refusals.clone(), clock);
-        journal.keep_cursors(if config.influx.is_some() { &[influx::CURSOR] } else { &[] }).await?;
+        journal
+            .keep_cursors(if config.influx.is_some() {
+                &[influx::CURSOR]
+            } else {
+                &[]
+            })
+            .await?;
         let live = Live::default();
         let at = live.load(&journal, &known).await?;
 
@@ -112,7 +129,15 @@ impl Gateway {
         let state = Arc::new(DoorState::default());
         let (mqtt, door_mode, door) = match config.broker {
             Broker::Embedded { listen, open } => {
-                let broker = Embedded::bind(listen, open, ingest, known.clone(), journal.clone(), state.clone()).await?;
+                let broker = Embedded::bind(
+                    listen,
+                    open,
+                    ingest,
+                    known.clone(),
+                    journal.clone(),
+                    state.clone(),
+                )
+                .await?;
                 let (addr, stop) = (broker.addr, doors.clone());
                 let run = async move {
                     tokio::select! {
@@ -130,7 +155,14 @@ impl Gateway {
         let (sink, influx) = match config.influx {
             Some(influx) => {
                 let state = influx::SharedState::default();
-                let sink = Sink::new(influx, config.name.clone(), journal.clone(), known.clone(), clock, state.clone())?;
+                let sink = Sink::new(
+                    influx,
+                    config.name.clone(),
+                    journal.clone(),
+                    known.clone(),
+                    clock,
+                    state.clone(),
+                )?;
                 (Some(tokio::spawn(sink.run(rest.clone()))), Some(state))
             }
             None => (None, None),
@@ -151,7 +183,17 @@ impl Gateway {
             stop: rest.clone(),
         };
         tasks.push(tokio::spawn(web::serve(listener, web)));
-        Ok(Self { mqtt, web: web_addr, journal, known, doors, rest, door, sink, tasks })
+        Ok(Self {
+            mqtt,
+            web: web_addr,
+            journal,
+            known,
+            doors,
+            rest,
+            door,
+            sink,
+            tasks,
+        })
     }
 
     /// Stops in order: doors first, so that nothing new comes; then sinks drain within their bound; then the journal
@@ -166,7 +208,10 @@ impl Gateway {
             if left.readings == 0 {
                 tracing::info!("influx: drained, nothing left");
             } else {
-                tracing::warn!("influx: {} readings are left in the journal; the next start goes on with them", left.readings);
+                tracing::warn!(
+                    "influx: {} readings are left in the journal; the next start goes on with them",
+                    left.readings
+                );
             }
         }
         for task in self.tasks {

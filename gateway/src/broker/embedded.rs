@@ -20,7 +20,10 @@ use rmqtt::hook::{Handler, HookResult, Parameter, ReturnType, Type};
 use rmqtt::net::Builder;
 use rmqtt::server::MqttServer;
 use rmqtt::session::SessionState;
-use rmqtt::types::{AuthResult, ConnectInfo, From, Id, Publish, PublishAclResult, PublishResult, QoS, SubscribeAclResult};
+use rmqtt::types::{
+    AuthResult, ConnectInfo, From, Id, Publish, PublishAclResult, PublishResult, QoS,
+    SubscribeAclResult,
+};
 use sen_wire::Receipt;
 use sen_wire::topic::{Kind, Topic};
 
@@ -50,7 +53,9 @@ pub struct Embedded {
 
 impl std::fmt::Debug for Embedded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Embedded").field("addr", &self.addr).finish_non_exhaustive()
+        f.debug_struct("Embedded")
+            .field("addr", &self.addr)
+            .finish_non_exhaustive()
     }
 }
 
@@ -59,8 +64,19 @@ impl Embedded {
     ///
     /// # Errors
     /// [`DoorError`] when the address is taken.
-    pub async fn bind(listen: SocketAddr, open: bool, ingest: Ingest, known: Known, journal: Journal, state: SharedState) -> Result<Self, DoorError> {
-        let scx = ServerContext::new().mqtt_max_sessions(MAX_CLIENTS as isize).busy_check_enable(false).build().await;
+    pub async fn bind(
+        listen: SocketAddr,
+        open: bool,
+        ingest: Ingest,
+        known: Known,
+        journal: Journal,
+        state: SharedState,
+    ) -> Result<Self, DoorError> {
+        let scx = ServerContext::new()
+            .mqtt_max_sessions(MAX_CLIENTS as isize)
+            .busy_check_enable(false)
+            .build()
+            .await;
         *scx.extends.retain_mut().await = Box::new(Retained::load(journal).await?);
         let listener = Builder::new()
             .name("mqtt")
@@ -77,9 +93,18 @@ impl Embedded {
             .bind()
             .and_then(rmqtt::net::Listener::tcp)
             .map_err(|e| listen_error(listen, &e))?;
-        let addr = listener.local_addr().map_err(|e| listen_error(listen, &e))?;
+        let addr = listener
+            .local_addr()
+            .map_err(|e| listen_error(listen, &e))?;
 
-        let hook = Arc::new(Hook { ingest, known, open, state: state.clone(), scx: scx.clone(), gateway: gateway_id(&scx) });
+        let hook = Arc::new(Hook {
+            ingest,
+            known,
+            open,
+            state: state.clone(),
+            scx: scx.clone(),
+            gateway: gateway_id(&scx),
+        });
         let register = scx.extends.hook_mgr().register();
         for kind in [
             Type::ClientAuthenticate,
@@ -92,7 +117,10 @@ impl Embedded {
         }
         register.start().await;
         state.set_connected(true);
-        Ok(Self { server: MqttServer::new(scx).listener(listener).build(), addr })
+        Ok(Self {
+            server: MqttServer::new(scx).listener(listener).build(),
+            addr,
+        })
     }
 
     /// Serves until dropped.
@@ -104,7 +132,10 @@ impl Embedded {
 }
 
 fn listen_error(addr: SocketAddr, e: &rmqtt::Error) -> DoorError {
-    let source = e.downcast_ref::<std::io::Error>().map_or_else(|| std::io::Error::other(e.to_string()), |io| io.kind().into());
+    let source = e.downcast_ref::<std::io::Error>().map_or_else(
+        || std::io::Error::other(e.to_string()),
+        |io| io.kind().into(),
+    );
     DoorError::Listen { addr, source }
 }
 
@@ -128,16 +159,26 @@ impl Handler for SharedHook {
     async fn hook(&self, param: &Parameter, acc: Option<HookResult>) -> ReturnType {
         let hook = &self.0;
         match param {
-            Parameter::ClientAuthenticate(info) => (false, Some(HookResult::AuthResult(hook.authenticate(info)))),
-            Parameter::MessagePublishCheckAcl(session, publish) => {
-                (false, Some(HookResult::PublishAclResult(hook.publish(&session.id.client_id, publish).await)))
+            Parameter::ClientAuthenticate(info) => {
+                (false, Some(HookResult::AuthResult(hook.authenticate(info))))
             }
+            Parameter::MessagePublishCheckAcl(session, publish) => (
+                false,
+                Some(HookResult::PublishAclResult(
+                    hook.publish(&session.id.client_id, publish).await,
+                )),
+            ),
             Parameter::ClientSubscribeCheckAcl(session, subscribe) => {
                 let own = may_read(&session.id.client_id, &subscribe.topic_filter);
                 let answer = if own {
                     SubscribeAclResult::new_success(subscribe.opts.qos(), None)
                 } else {
-                    hook.ingest.refused_at_door(&session.id.client_id, &subscribe.topic_filter, "foreign_subscription", "a node reads its own downlinks only");
+                    hook.ingest.refused_at_door(
+                        &session.id.client_id,
+                        &subscribe.topic_filter,
+                        "foreign_subscription",
+                        "a node reads its own downlinks only",
+                    );
                     SubscribeAclResult::new_failure(SubscribeAckReason::NotAuthorized)
                 };
                 (false, Some(HookResult::SubscribeAclResult(answer)))
@@ -160,7 +201,10 @@ fn may_read(client: &str, filter: &str) -> bool {
     if let Ok(t) = Topic::parse(filter) {
         return t.node == client && matches!(t.kind, Kind::Receipt | Kind::Config);
     }
-    filter.strip_prefix("sen/1/").and_then(|f| f.strip_prefix(client)).is_some_and(|rest| rest == "/#" || rest == "/+")
+    filter
+        .strip_prefix("sen/1/")
+        .and_then(|f| f.strip_prefix(client))
+        .is_some_and(|rest| rest == "/#" || rest == "/+")
 }
 
 impl Hook {
@@ -171,7 +215,12 @@ impl Hook {
             if self.open && known.node(id).is_some() {
                 return AuthResult::Allow(false, None);
             }
-            self.ingest.refused_at_door(id, "", "anonymous", "connect with the node's id as user name and its password");
+            self.ingest.refused_at_door(
+                id,
+                "",
+                "anonymous",
+                "connect with the node's id as user name and its password",
+            );
             return AuthResult::NotAuthorized;
         };
         let user: &str = user;
@@ -181,19 +230,34 @@ impl Hook {
                 if user == id {
                     AuthResult::Allow(false, None)
                 } else {
-                    self.ingest.refused_at_door(user, "", "client_id", "use the node's id as MQTT client id too");
+                    self.ingest.refused_at_door(
+                        user,
+                        "",
+                        "client_id",
+                        "use the node's id as MQTT client id too",
+                    );
                     AuthResult::NotAuthorized
                 }
             }
             _ => {
-                self.ingest.refused_at_door(user, "", "bad_credentials", "unknown node or wrong password; `sen node add` shows them once");
+                self.ingest.refused_at_door(
+                    user,
+                    "",
+                    "bad_credentials",
+                    "unknown node or wrong password; `sen node add` shows them once",
+                );
                 AuthResult::BadUsernameOrPassword
             }
         }
     }
 
     async fn publish(&self, client: &str, publish: &Publish) -> PublishAclResult {
-        let incoming = Incoming { topic: &publish.topic, payload: &publish.payload, retained: publish.retain, sender: Some(client) };
+        let incoming = Incoming {
+            topic: &publish.topic,
+            payload: &publish.payload,
+            retained: publish.retain,
+            sender: Some(client),
+        };
         match self.ingest.take(incoming).await {
             Outcome::Stored(receipt) => {
                 if let Some((node, receipt)) = receipt {
@@ -201,8 +265,12 @@ impl Hook {
                 }
                 PublishAclResult::allow()
             }
-            Outcome::Refused("foreign_topic") => refuse(PublishAckReason::NotAuthorized, "foreign_topic", true),
-            Outcome::Refused(reason) => refuse(PublishAckReason::PayloadFormatInvalid, reason, false),
+            Outcome::Refused("foreign_topic") => {
+                refuse(PublishAckReason::NotAuthorized, "foreign_topic", true)
+            }
+            Outcome::Refused(reason) => {
+                refuse(PublishAckReason::PayloadFormatInvalid, reason, false)
+            }
             Outcome::NotStored(e) => {
                 tracing::debug!("not stored, {client} is let go: {e}");
                 tokio::time::sleep(HOLD).await;
@@ -213,7 +281,9 @@ impl Hook {
     }
 
     async fn receipt(&self, node: &str, receipt: &Receipt) {
-        let Some((topic, payload)) = receipt_message(node, receipt) else { return };
+        let Some((topic, payload)) = receipt_message(node, receipt) else {
+            return;
+        };
         let publish = CodecPublish {
             dup: false,
             retain: false,
@@ -223,14 +293,26 @@ impl Hook {
             payload: payload.into(),
             properties: None,
         };
-        if let Err(e) = SessionState::forwards(&self.scx, From::from_system(self.gateway.clone()), publish.into(), false, None).await {
+        if let Err(e) = SessionState::forwards(
+            &self.scx,
+            From::from_system(self.gateway.clone()),
+            publish.into(),
+            false,
+            None,
+        )
+        .await
+        {
             tracing::debug!("receipt for {node} not sent, the next one covers it: {e}");
         }
     }
 }
 
 fn refuse(code: PublishAckReason, reason: &'static str, disconnect: bool) -> PublishAclResult {
-    PublishAclResult(PublishResult::reason_code(code, Some(reason.into()), disconnect))
+    PublishAclResult(PublishResult::reason_code(
+        code,
+        Some(reason.into()),
+        disconnect,
+    ))
 }
 
 #[cfg(test)]
@@ -239,10 +321,24 @@ mod tests {
 
     #[test]
     fn a_node_reads_its_own_downlinks_only() {
-        for own in ["sen/1/n1/receipt", "sen/1/n1/config", "sen/1/n1/#", "sen/1/n1/+"] {
+        for own in [
+            "sen/1/n1/receipt",
+            "sen/1/n1/config",
+            "sen/1/n1/#",
+            "sen/1/n1/+",
+        ] {
             assert!(may_read("n1", own), "{own}");
         }
-        for foreign in ["sen/1/n2/receipt", "sen/1/n1/pack", "sen/1/+/receipt", "#", "sen/#", "sen/1/n11/#", "$SYS/#", "+/1/n1/config"] {
+        for foreign in [
+            "sen/1/n2/receipt",
+            "sen/1/n1/pack",
+            "sen/1/+/receipt",
+            "#",
+            "sen/#",
+            "sen/1/n11/#",
+            "$SYS/#",
+            "+/1/n1/config",
+        ] {
             assert!(!may_read("n1", foreign), "{foreign}");
         }
     }

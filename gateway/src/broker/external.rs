@@ -7,7 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, ConnectReturnCode, Event, Incoming as Packet, MqttOptions, QoS, TlsConfiguration, Transport};
+use rumqttc::{
+    AsyncClient, ConnectReturnCode, Event, Incoming as Packet, MqttOptions, QoS, TlsConfiguration,
+    Transport,
+};
 use sen_wire::topic::UPLINK_FILTERS;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -43,15 +46,30 @@ impl Link {
     /// [`DoorError::Certificate`] when the CA file can't be read.
     pub fn new(config: &External, ingest: Ingest, state: SharedState) -> Result<Self, DoorError> {
         let mut options = MqttOptions::new(&config.client_id, &config.host, config.port);
-        options.set_clean_session(false).set_manual_acks(true).set_keep_alive(KEEP_ALIVE).set_max_packet_size(MAX_PACKET, MAX_PACKET);
+        options
+            .set_clean_session(false)
+            .set_manual_acks(true)
+            .set_keep_alive(KEEP_ALIVE)
+            .set_max_packet_size(MAX_PACKET, MAX_PACKET);
         if let Some((user, password)) = &config.login {
             options.set_credentials(user, password.reveal());
         }
         if let Some(path) = &config.tls {
-            let ca = std::fs::read(path).map_err(|source| DoorError::Certificate { path: path.clone(), source })?;
-            options.set_transport(Transport::tls_with_config(TlsConfiguration::Simple { ca, alpn: None, client_auth: None }));
+            let ca = std::fs::read(path).map_err(|source| DoorError::Certificate {
+                path: path.clone(),
+                source,
+            })?;
+            options.set_transport(Transport::tls_with_config(TlsConfiguration::Simple {
+                ca,
+                alpn: None,
+                client_auth: None,
+            }));
         }
-        Ok(Self { options, ingest, state })
+        Ok(Self {
+            options,
+            ingest,
+            state,
+        })
     }
 
     /// Runs until `stop`.
@@ -95,13 +113,22 @@ impl Link {
                     }
                 }
                 Event::Incoming(Packet::SubAck(ack)) => {
-                    if ack.return_codes.iter().any(|c| matches!(c, rumqttc::SubscribeReasonCode::Failure)) {
-                        return format!("the broker refuses the subscription to {}; let this client read them", UPLINK_FILTERS.join(" and "));
+                    if ack
+                        .return_codes
+                        .iter()
+                        .any(|c| matches!(c, rumqttc::SubscribeReasonCode::Failure))
+                    {
+                        return format!(
+                            "the broker refuses the subscription to {}; let this client read them",
+                            UPLINK_FILTERS.join(" and ")
+                        );
                     }
                 }
                 Event::Incoming(Packet::Publish(publish)) => {
                     // Never waits long: the broker sends no more than its own window without acknowledgements.
-                    let Ok(permit) = in_hand.clone().acquire_owned().await else { return "closing".to_owned() };
+                    let Ok(permit) = in_hand.clone().acquire_owned().await else {
+                        return "closing".to_owned();
+                    };
                     let (ingest, client) = (self.ingest.clone(), client.clone());
                     tokio::spawn(async move {
                         store(&ingest, &client, &publish).await;
@@ -117,7 +144,12 @@ impl Link {
 /// Stores one message, however long that takes, then acknowledges it. A client that has ended meanwhile makes this moot:
 /// the broker sends the message again.
 async fn store(ingest: &Ingest, client: &AsyncClient, publish: &rumqttc::Publish) {
-    let incoming = Incoming { topic: &publish.topic, payload: &publish.payload, retained: publish.retain, sender: None };
+    let incoming = Incoming {
+        topic: &publish.topic,
+        payload: &publish.payload,
+        retained: publish.retain,
+        sender: None,
+    };
     let receipt = loop {
         match ingest.take(incoming).await {
             Outcome::Stored(receipt) => break receipt,
@@ -130,6 +162,8 @@ async fn store(ingest: &Ingest, client: &AsyncClient, publish: &rumqttc::Publish
         return;
     }
     if let Some((topic, payload)) = receipt.and_then(|(node, r)| receipt_message(&node, &r)) {
-        let _ = client.publish(topic, QoS::AtLeastOnce, false, payload).await;
+        let _ = client
+            .publish(topic, QoS::AtLeastOnce, false, payload)
+            .await;
     }
 }

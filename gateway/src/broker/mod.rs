@@ -37,11 +37,17 @@ impl DoorState {
     }
 
     fn client_came(&self) {
-        metrics::gauge!("sen_clients").set((self.clients.fetch_add(1, Ordering::Relaxed) + 1) as f64);
+        metrics::gauge!("sen_clients")
+            .set((self.clients.fetch_add(1, Ordering::Relaxed) + 1) as f64);
     }
 
     fn client_went(&self) {
-        let before = self.clients.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| Some(n.saturating_sub(1))).unwrap_or_default();
+        let before = self
+            .clients
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
+                Some(n.saturating_sub(1))
+            })
+            .unwrap_or_default();
         metrics::gauge!("sen_clients").set(before.saturating_sub(1) as f64);
     }
 }
@@ -53,7 +59,9 @@ pub type SharedState = Arc<DoorState>;
 #[derive(Debug, thiserror::Error)]
 pub enum DoorError {
     /// The address is taken or not ours.
-    #[error("mqtt: can't listen on {addr}; stop what uses it, or set broker.listen to another address")]
+    #[error(
+        "mqtt: can't listen on {addr}; stop what uses it, or set broker.listen to another address"
+    )]
     Listen {
         /// As configured.
         addr: std::net::SocketAddr,
@@ -77,5 +85,12 @@ pub enum DoorError {
 fn receipt_message(node: &str, receipt: &Receipt) -> Option<(String, Vec<u8>)> {
     let mut buffer = [0u8; MAX_CONTROL_BYTES];
     let payload = receipt.encode(&mut buffer).ok()?;
-    Some((Topic { node, kind: Kind::Receipt }.to_string(), payload.to_vec()))
+    Some((
+        Topic {
+            node,
+            kind: Kind::Receipt,
+        }
+        .to_string(),
+        payload.to_vec(),
+    ))
 }

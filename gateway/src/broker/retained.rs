@@ -24,17 +24,35 @@ impl Retained {
         let rows: Vec<(String, u8, Vec<u8>)> = journal
             .read(|c| {
                 let mut select = c.prepare("SELECT topic, qos, payload FROM retained")?;
-                let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?.collect::<Result<_, _>>()?;
+                let rows = select
+                    .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?
+                    .collect::<Result<_, _>>()?;
                 Ok(rows)
             })
             .await?;
         let memory = DefaultRetainStorage::new();
         for (topic, qos, payload) in rows {
-            let qos = if qos == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
+            let qos = if qos == 0 {
+                QoS::AtMostOnce
+            } else {
+                QoS::AtLeastOnce
+            };
             let name: TopicName = topic.as_str().into();
-            let publish = CodecPublish { dup: false, retain: true, qos, topic: topic.into(), packet_id: None, payload: payload.into(), properties: None };
+            let publish = CodecPublish {
+                dup: false,
+                retain: true,
+                qos,
+                topic: topic.into(),
+                packet_id: None,
+                payload: payload.into(),
+                properties: None,
+            };
             let from = From::from_system(Id::new(1, 0, None, None, "sen-gateway".into(), None));
-            let retain = Retain { msg_id: None, from, publish: publish.into() };
+            let retain = Retain {
+                msg_id: None,
+                from,
+                publish: publish.into(),
+            };
             if let Err(e) = memory.set_with_timeout(&name, retain, None).await {
                 tracing::warn!("retained message of {name} not loaded: {e}");
             }
@@ -49,14 +67,28 @@ impl RetainStorage for Retained {
         true
     }
 
-    async fn set(&self, topic: &TopicName, retain: Retain, expiry: Option<Duration>) -> rmqtt::net::Result<()> {
-        let (name, qos, payload) = (topic.to_string(), u8::from(retain.publish.qos != QoS::AtMostOnce), retain.publish.payload.to_vec());
+    async fn set(
+        &self,
+        topic: &TopicName,
+        retain: Retain,
+        expiry: Option<Duration>,
+    ) -> rmqtt::net::Result<()> {
+        let (name, qos, payload) = (
+            topic.to_string(),
+            u8::from(retain.publish.qos != QoS::AtMostOnce),
+            retain.publish.payload.to_vec(),
+        );
         self.journal
             .write(move |c| {
                 if payload.is_empty() {
-                    c.execute("DELETE FROM retained WHERE topic = ?1", [name]).map(drop)
+                    c.execute("DELETE FROM retained WHERE topic = ?1", [name])
+                        .map(drop)
                 } else {
-                    c.execute("INSERT OR REPLACE INTO retained VALUES (?1, ?2, ?3)", (name, qos, payload)).map(drop)
+                    c.execute(
+                        "INSERT OR REPLACE INTO retained VALUES (?1, ?2, ?3)",
+                        (name, qos, payload),
+                    )
+                    .map(drop)
                 }
             })
             .await?;

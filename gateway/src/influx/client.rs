@@ -35,8 +35,17 @@ pub(super) enum WriteError {
 }
 
 pub(super) enum Client {
-    V1 { http: reqwest::Client, url: String, database: String, login: Option<(String, crate::config::Secret)> },
-    V2 { client: influxdb2::Client, org: String, bucket: String },
+    V1 {
+        http: reqwest::Client,
+        url: String,
+        database: String,
+        login: Option<(String, crate::config::Secret)>,
+    },
+    V2 {
+        client: influxdb2::Client,
+        org: String,
+        bucket: String,
+    },
 }
 
 impl std::fmt::Debug for Client {
@@ -51,7 +60,10 @@ impl std::fmt::Debug for Client {
 impl Client {
     pub(super) fn new(config: &Influx) -> Result<Self, BuildError> {
         let gzip = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
-        let http = reqwest::ClientBuilder::new().default_headers(gzip).timeout(config.timeout).pool_max_idle_per_host(1);
+        let http = reqwest::ClientBuilder::new()
+            .default_headers(gzip)
+            .timeout(config.timeout)
+            .pool_max_idle_per_host(1);
         match &config.api {
             InfluxApi::V1 { database, login } => Ok(Self::V1 {
                 http: http.build().map_err(|e| BuildError(e.into()))?,
@@ -60,7 +72,9 @@ impl Client {
                 login: login.clone(),
             }),
             InfluxApi::V2 { org, bucket, token } => Ok(Self::V2 {
-                client: ClientBuilder::with_builder(http, &config.url, org, token.reveal()).build().map_err(|e| BuildError(e.into()))?,
+                client: ClientBuilder::with_builder(http, &config.url, org, token.reveal())
+                    .build()
+                    .map_err(|e| BuildError(e.into()))?,
                 org: org.clone(),
                 bucket: bucket.clone(),
             }),
@@ -71,8 +85,16 @@ impl Client {
     pub(super) async fn write(&self, lines: &[String]) -> Result<(), WriteError> {
         let body = compress(lines);
         match self {
-            Self::V1 { http, url, database, login } => {
-                let mut request = http.post(url).query(&[("db", database.as_str()), ("precision", "ms")]).body(body);
+            Self::V1 {
+                http,
+                url,
+                database,
+                login,
+            } => {
+                let mut request = http
+                    .post(url)
+                    .query(&[("db", database.as_str()), ("precision", "ms")])
+                    .body(body);
                 if let Some((user, password)) = login {
                     request = request.basic_auth(user, Some(password.reveal()));
                 }
@@ -81,17 +103,41 @@ impl Client {
                 if status.is_success() {
                     return Ok(());
                 }
-                let after = answer.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok()).map(Duration::from_secs);
-                Err(judge(status, &answer.text().await.unwrap_or_default(), after))
+                let after = answer
+                    .headers()
+                    .get(RETRY_AFTER)
+                    .and_then(|v| v.to_str().ok())
+                    .and_then(|v| v.parse().ok())
+                    .map(Duration::from_secs);
+                Err(judge(
+                    status,
+                    &answer.text().await.unwrap_or_default(),
+                    after,
+                ))
             }
-            Self::V2 { client, org, bucket } => {
-                match client.write_line_protocol_with_precision(org, bucket, body, TimestampPrecision::Milliseconds).await {
+            Self::V2 {
+                client,
+                org,
+                bucket,
+            } => {
+                match client
+                    .write_line_protocol_with_precision(
+                        org,
+                        bucket,
+                        body,
+                        TimestampPrecision::Milliseconds,
+                    )
+                    .await
+                {
                     Ok(()) => Ok(()),
                     // The crate takes 204 only; InfluxDB's relatives also answer 200.
                     Err(RequestError::Http { status, .. }) if status.is_success() => Ok(()),
                     Err(RequestError::Http { status, text }) => Err(judge(status, &text, None)),
                     Err(RequestError::ReqwestProcessing { source }) => Err(unreachable(&source)),
-                    Err(e) => Err(WriteError::Later { reason: e.to_string(), after: None }),
+                    Err(e) => Err(WriteError::Later {
+                        reason: e.to_string(),
+                        after: None,
+                    }),
                 }
             }
         }
@@ -101,9 +147,14 @@ impl Client {
 /// 400, 413 and 422 speak of the points; anything else (no such bucket, wrong token, overload, fault) of the server or of
 /// the configuration, where waiting loses nothing.
 fn judge(status: StatusCode, text: &str, after: Option<Duration>) -> WriteError {
-    let reason = format!("the server answered {status}: {}", text.trim().chars().take(300).collect::<String>());
+    let reason = format!(
+        "the server answered {status}: {}",
+        text.trim().chars().take(300).collect::<String>()
+    );
     match status {
-        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => WriteError::Refused(reason),
+        StatusCode::BAD_REQUEST
+        | StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::UNPROCESSABLE_ENTITY => WriteError::Refused(reason),
         _ => WriteError::Later { reason, after },
     }
 }
@@ -116,7 +167,10 @@ fn unreachable(e: &reqwest::Error) -> WriteError {
     } else {
         format!("the request failed: {}", e.without_url_text())
     };
-    WriteError::Later { reason, after: None }
+    WriteError::Later {
+        reason,
+        after: None,
+    }
 }
 
 trait WithoutUrl {
@@ -138,7 +192,9 @@ fn compress(lines: &[String]) -> Vec<u8> {
     let mut gz = GzEncoder::new(Vec::with_capacity(lines.len() * 16), Compression::fast());
     for line in lines {
         // Writing to a Vec can't fail.
-        let _ = gz.write_all(line.as_bytes()).and_then(|()| gz.write_all(b"\n"));
+        let _ = gz
+            .write_all(line.as_bytes())
+            .and_then(|()| gz.write_all(b"\n"));
     }
     gz.finish().unwrap_or_default()
 }

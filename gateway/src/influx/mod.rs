@@ -9,7 +9,6 @@ mod line;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -51,7 +50,10 @@ impl SharedState {
     /// The state of this moment.
     #[must_use]
     pub fn get(&self) -> SinkState {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn set(&self, change: impl FnOnce(&mut SinkState)) {
@@ -92,9 +94,24 @@ impl Sink {
     ///
     /// # Errors
     /// [`BuildError`] when the HTTP client can't be made.
-    pub fn new(config: Influx, coop: String, journal: Journal, known: Known, clock: Clock, state: SharedState) -> Result<Self, BuildError> {
+    pub fn new(
+        config: Influx,
+        coop: String,
+        journal: Journal,
+        known: Known,
+        clock: Clock,
+        state: SharedState,
+    ) -> Result<Self, BuildError> {
         let client = Client::new(&config)?;
-        Ok(Self { config, coop, client, journal, known, clock, state })
+        Ok(Self {
+            config,
+            coop,
+            client,
+            journal,
+            known,
+            clock,
+            state,
+        })
     }
 
     /// Runs until `stop`, then sends what is left for at most the configured time.
@@ -111,11 +128,16 @@ impl Sink {
                 }
             }
         }
-        if tokio::time::timeout(self.config.drain, self.drain()).await.is_err() {
+        if tokio::time::timeout(self.config.drain, self.drain())
+            .await
+            .is_err()
+        {
             tracing::warn!("influx: not drained within {:?}", self.config.drain);
         }
         let at = self.state.get().at;
-        Left { readings: self.journal.readings_after(at).await.unwrap_or_default() }
+        Left {
+            readings: self.journal.readings_after(at).await.unwrap_or_default(),
+        }
     }
 
     async fn follow(&self, stop: &CancellationToken) -> Result<(), Trouble> {
@@ -155,8 +177,13 @@ impl Sink {
 
     /// Sends the batch after `at`; returns where the cursor is now.
     async fn send_next(&self, at: i64, stop: Option<&CancellationToken>) -> Result<i64, Trouble> {
-        let rows = self.journal.rows_after(at, self.config.batch_points).await?;
-        let Some(last) = rows.last().map(|r| r.id) else { return Ok(at) };
+        let rows = self
+            .journal
+            .rows_after(at, self.config.batch_points)
+            .await?;
+        let Some(last) = rows.last().map(|r| r.id) else {
+            return Ok(at);
+        };
         let lines = self.lines(&rows);
         let mut dead = Vec::new();
         for batch in lines.chunks(self.config.batch_points.max(1)) {
@@ -185,7 +212,12 @@ impl Sink {
     }
 
     /// Sends lines until the server has taken or refused each. False when a stop came first.
-    async fn deliver(&self, lines: &[String], dead: &mut Vec<(String, String)>, stop: Option<&CancellationToken>) -> bool {
+    async fn deliver(
+        &self,
+        lines: &[String],
+        dead: &mut Vec<(String, String)>,
+        stop: Option<&CancellationToken>,
+    ) -> bool {
         let mut pause = FIRST_PAUSE;
         let mut waiting = vec![lines];
         while let Some(part) = waiting.pop() {
@@ -230,11 +262,17 @@ impl Sink {
         let now = self.clock.now();
         self.journal
             .write(move |c| {
-                let mut insert = c.prepare_cached("INSERT INTO dead_letter (at, sink, line, reason) VALUES (?1, ?2, ?3, ?4)")?;
+                let mut insert = c.prepare_cached(
+                    "INSERT INTO dead_letter (at, sink, line, reason) VALUES (?1, ?2, ?3, ?4)",
+                )?;
                 for (line, reason) in &dead {
                     insert.execute((now, CURSOR, line, reason))?;
                 }
-                c.execute("UPDATE cursor SET at = ?2 WHERE name = ?1 AND at < ?2", (CURSOR, to)).map(drop)
+                c.execute(
+                    "UPDATE cursor SET at = ?2 WHERE name = ?1 AND at < ?2",
+                    (CURSOR, to),
+                )
+                .map(drop)
             })
             .await
     }

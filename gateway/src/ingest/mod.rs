@@ -56,7 +56,12 @@ impl Ingest {
     /// Stores into `journal` what comes from nodes in `known`.
     #[must_use]
     pub fn new(journal: Journal, known: Known, refusals: Arc<Refusals>, clock: Clock) -> Self {
-        Self { journal, known, refusals, clock }
+        Self {
+            journal,
+            known,
+            refusals,
+            clock,
+        }
     }
 
     /// Takes one message in. Returns when it is on disk, refused, or can't be stored.
@@ -68,21 +73,38 @@ impl Ingest {
         match topic.kind {
             Kind::Pack => self.pack(&m, &node).await,
             Kind::Hello => self.hello(&m, &node).await,
-            Kind::Receipt | Kind::Config => self.refuse(&m, Refusal::new("downlink_topic", "nodes read this topic and never write to it")),
+            Kind::Receipt | Kind::Config => self.refuse(
+                &m,
+                Refusal::new(
+                    "downlink_topic",
+                    "nodes read this topic and never write to it",
+                ),
+            ),
         }
     }
 
     fn address<'a>(&self, m: &Incoming<'a>) -> Result<(Topic<'a>, Arc<Node>), Refusal> {
         let topic = Topic::parse(m.topic).map_err(|e| Refusal::new(e.reason(), e))?;
         if m.sender.is_some_and(|s| s != topic.node) {
-            return Err(Refusal::new("foreign_topic", "a node publishes under its own id only"));
+            return Err(Refusal::new(
+                "foreign_topic",
+                "a node publishes under its own id only",
+            ));
         }
         // A retained message is replayed at every reconnect: it is not a new reading.
         if m.retained {
-            return Err(Refusal::new("retained", "publish readings without the retain flag"));
+            return Err(Refusal::new(
+                "retained",
+                "publish readings without the retain flag",
+            ));
         }
         let node = self.known.now().node(topic.node).cloned();
-        Ok((topic, node.ok_or_else(|| Refusal::new("unknown_node", "no such node; add it with `sen node add`"))?))
+        Ok((
+            topic,
+            node.ok_or_else(|| {
+                Refusal::new("unknown_node", "no such node; add it with `sen node add`")
+            })?,
+        ))
     }
 
     async fn pack(&self, m: &Incoming<'_>, node: &Arc<Node>) -> Outcome {
@@ -98,13 +120,31 @@ impl Ingest {
                         sen_wire::Value::Number(v) => Measured::Value(v),
                         sen_wire::Value::Fault(f) => Measured::Fault(f),
                     };
-                    (Reading { channel: Some(r.channel), at: received, what, estimated: r.estimated }, r.time)
+                    (
+                        Reading {
+                            channel: Some(r.channel),
+                            at: received,
+                            what,
+                            estimated: r.estimated,
+                        },
+                        r.time,
+                    )
                 }
                 Err(e) => {
                     self.refusals.count(e.reason());
                     refusals += 1;
-                    refused.get_or_insert_with(|| Refusal::new(e.reason(), format!("record {index}: {e}")));
-                    (Reading { channel: None, at: received, what: Measured::Refused, estimated: false }, Time::Missing)
+                    refused.get_or_insert_with(|| {
+                        Refusal::new(e.reason(), format!("record {index}: {e}"))
+                    });
+                    (
+                        Reading {
+                            channel: None,
+                            at: received,
+                            what: Measured::Refused,
+                            estimated: false,
+                        },
+                        Time::Missing,
+                    )
                 }
             });
         });
@@ -113,11 +153,13 @@ impl Ingest {
             Err(e) => return self.refuse(m, Refusal::new(e.reason(), e)),
         };
         if let Some(r) = &refused {
-            self.refusals.keep(received, Some(&node.id), m.topic, r, m.payload);
+            self.refusals
+                .keep(received, Some(&node.id), m.topic, r, m.payload);
         }
         for fault in times::place(&mut readings, received) {
             self.refusals.count(fault.reason);
-            self.refusals.keep(received, Some(&node.id), m.topic, &fault, m.payload);
+            self.refusals
+                .keep(received, Some(&node.id), m.topic, &fault, m.payload);
         }
         let place = head.ids.map(|ids| (ids.boot, ids.seq));
         let mut readings: Vec<Reading> = readings.into_iter().map(|(r, _)| r).collect();
@@ -129,15 +171,36 @@ impl Ingest {
             }
         }
         let count = readings.len() as u64;
-        match self.journal.append(Uplink { node: node.num, received, place, readings }).await {
+        match self
+            .journal
+            .append(Uplink {
+                node: node.num,
+                received,
+                place,
+                readings,
+            })
+            .await
+        {
             Ok(stored) => {
-                metrics::counter!("sen_readings_total").increment(count - u64::from(stored.repeated));
+                metrics::counter!("sen_readings_total")
+                    .increment(count - u64::from(stored.repeated));
                 if stored.repeated > 0 {
-                    metrics::counter!("sen_readings_repeated_total").increment(u64::from(stored.repeated));
+                    metrics::counter!("sen_readings_repeated_total")
+                        .increment(u64::from(stored.repeated));
                 }
-                let receipt = place.zip(stored.receipt).map(|((boot, _), (from, through))| {
-                    (node.id.clone(), Receipt { boot, from, through, time_ms: self.clock.now() })
-                });
+                let receipt = place
+                    .zip(stored.receipt)
+                    .map(|((boot, _), (from, through))| {
+                        (
+                            node.id.clone(),
+                            Receipt {
+                                boot,
+                                from,
+                                through,
+                                time_ms: self.clock.now(),
+                            },
+                        )
+                    });
                 Outcome::Stored(receipt)
             }
             Err(e) => Outcome::NotStored(e),
@@ -153,24 +216,38 @@ impl Ingest {
         let stored = self
             .journal
             .write(move |c| {
-                c.prepare_cached("INSERT OR REPLACE INTO hello (node, received, body) VALUES (?1, ?2, ?3)")?.execute((num, received, body)).map(drop)
+                c.prepare_cached(
+                    "INSERT OR REPLACE INTO hello (node, received, body) VALUES (?1, ?2, ?3)",
+                )?
+                .execute((num, received, body))
+                .map(drop)
             })
             .await;
         match stored {
-            Ok(()) => Outcome::Stored(Some((node.id.clone(), Receipt::time_only(boot, self.clock.now())))),
+            Ok(()) => Outcome::Stored(Some((
+                node.id.clone(),
+                Receipt::time_only(boot, self.clock.now()),
+            ))),
             Err(e) => Outcome::NotStored(e),
         }
     }
 
     fn refuse(&self, m: &Incoming<'_>, refusal: Refusal) -> Outcome {
         self.refusals.count(refusal.reason);
-        self.refusals.keep(self.clock.now(), m.sender, m.topic, &refusal, m.payload);
+        self.refusals
+            .keep(self.clock.now(), m.sender, m.topic, &refusal, m.payload);
         Outcome::Refused(refusal.reason)
     }
 
     /// Counts and keeps a refusal that a door made itself, such as a wrong password.
     pub fn refused_at_door(&self, sender: &str, topic: &str, reason: &'static str, detail: &str) {
         self.refusals.count(reason);
-        self.refusals.keep(self.clock.now(), Some(sender), topic, &Refusal::new(reason, detail), &[]);
+        self.refusals.keep(
+            self.clock.now(),
+            Some(sender),
+            topic,
+            &Refusal::new(reason, detail),
+            &[],
+        );
     }
 }

@@ -28,7 +28,10 @@ pub struct Refusal {
 impl Refusal {
     /// Makes one.
     pub fn new(reason: &'static str, detail: impl Display) -> Self {
-        Self { reason, detail: detail.to_string() }
+        Self {
+            reason,
+            detail: detail.to_string(),
+        }
     }
 }
 
@@ -71,7 +74,14 @@ impl Refusals {
     }
 
     /// Keeps one to look at.
-    pub fn keep(&self, at: Millis, node: Option<&str>, topic: &str, refusal: &Refusal, payload: &[u8]) {
+    pub fn keep(
+        &self,
+        at: Millis,
+        node: Option<&str>,
+        topic: &str,
+        refusal: &Refusal,
+        payload: &[u8],
+    ) {
         let refused = Refused {
             at,
             node: node.map(|n| cut(n, NAME)),
@@ -91,7 +101,10 @@ impl Refusals {
     #[must_use]
     pub fn snapshot(&self) -> (BTreeMap<&'static str, u64>, Vec<Refused>) {
         let kept = self.lock();
-        (kept.counts.clone(), kept.last.iter().rev().cloned().collect())
+        (
+            kept.counts.clone(),
+            kept.last.iter().rev().cloned().collect(),
+        )
     }
 }
 

@@ -61,10 +61,16 @@ pub(super) fn place(readings: &mut [(Reading, Time)], received: Millis) -> Vec<R
     }
     let mut faults = Vec::new();
     if unset > 0 {
-        faults.push(Refusal::new("time_unset", "stamped before 2020: the device's clock is not set"));
+        faults.push(Refusal::new(
+            "time_unset",
+            "stamped before 2020: the device's clock is not set",
+        ));
     }
     if ahead > 0 {
-        faults.push(Refusal::new("time_ahead", "stamped in the future: the device's clock is wrong"));
+        faults.push(Refusal::new(
+            "time_ahead",
+            "stamped in the future: the device's clock is wrong",
+        ));
     }
     let whole = unset == stamped || ahead == stamped;
     let shift = (whole && newest - oldest <= SPREAD).then_some(received - newest);
@@ -117,7 +123,12 @@ mod tests {
 
     #[test]
     fn one_wrong_stamp_among_good_ones_is_refused_alone() {
-        let mut p = pack(&[Time::Absolute(NOW - 1), Time::Absolute(NOW + 400 * DAY_MS), Time::Relative(-7), Time::Missing]);
+        let mut p = pack(&[
+            Time::Absolute(NOW - 1),
+            Time::Absolute(NOW + 400 * DAY_MS),
+            Time::Relative(-7),
+            Time::Missing,
+        ]);
         assert_eq!(place(&mut p, NOW)[0].reason, "time_ahead");
         assert_eq!(p[1].0.what, Measured::Refused);
         assert_eq!((p[0].0.at, p[2].0.at, p[3].0.at), (NOW - 1, NOW - 7, NOW));

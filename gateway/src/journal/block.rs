@@ -64,7 +64,7 @@ impl Head {
 }
 
 /// Sorts by time and keeps the last arrival of each instant. `points` are in the order of arrival.
-pub fn settle(points: &mut Vec<Point>) {
+pub(super) fn settle(points: &mut Vec<Point>) {
     points.sort_by_key(|p| p.at); // stable: arrival order stays within an instant
     let mut kept = 0;
     for i in 0..points.len() {
@@ -78,7 +78,7 @@ pub fn settle(points: &mut Vec<Point>) {
 }
 
 /// Packs settled points.
-pub fn encode(points: &[Point]) -> (Head, Vec<u8>) {
+pub(super) fn encode(points: &[Point]) -> (Head, Vec<u8>) {
     let mut head = Head::default();
     let mut out = Vec::with_capacity(16 + points.len() * 3);
     out.push(VERSION);
@@ -113,7 +113,13 @@ fn mark(p: &Point) -> u8 {
 }
 
 fn values(points: &[Point], out: &mut Vec<u8>) {
-    let scale = points.iter().filter_map(|p| p.what.ok()).map(|v| v.exponent()).min().unwrap_or(0).max(RAW + 1);
+    let scale = points
+        .iter()
+        .filter_map(|p| p.what.ok())
+        .map(|v| v.exponent())
+        .min()
+        .unwrap_or(0)
+        .max(RAW + 1);
     let mut mantissas = Vec::with_capacity(points.len());
     let mut before = 0i64;
     for p in points {
@@ -151,7 +157,7 @@ fn raw(points: &[Point], out: &mut Vec<u8>) {
 ///
 /// # Errors
 /// [`Damaged`] where the bytes are not a block of this version.
-pub fn decode(block: &[u8]) -> Result<Vec<Point>, Damaged> {
+pub(super) fn decode(block: &[u8]) -> Result<Vec<Point>, Damaged> {
     let mut b = Bytes(block);
     if b.byte()? != VERSION {
         return Err(Damaged);
@@ -171,7 +177,11 @@ pub fn decode(block: &[u8]) -> Result<Vec<Point>, Damaged> {
             step = step.wrapping_add(d);
             at = at.wrapping_add(step);
         }
-        points.push(Point { at, what: Err(Fault::Other), estimated: false });
+        points.push(Point {
+            at,
+            what: Err(Fault::Other),
+            estimated: false,
+        });
     }
     let scale = b.byte()? as i8;
     let mut mantissa = 0i64;
@@ -188,7 +198,10 @@ pub fn decode(block: &[u8]) -> Result<Vec<Point>, Damaged> {
     while i < n {
         let run = usize::try_from(b.varint::<u64>()?).map_err(|_| Damaged)?;
         let m = b.byte()?;
-        let end = i.checked_add(run).filter(|&e| e <= n && run > 0).ok_or(Damaged)?;
+        let end = i
+            .checked_add(run)
+            .filter(|&e| e <= n && run > 0)
+            .ok_or(Damaged)?;
         for p in &mut points[i..end] {
             p.estimated = m & ESTIMATED != 0;
             if m & !ESTIMATED != 0 {

@@ -46,7 +46,14 @@ impl Journal {
     /// # Errors
     /// [`ReadError`]; also for a name that [`Journal::keep_cursors`] was not told of.
     pub async fn cursor(&self, name: &'static str) -> Result<i64, ReadError> {
-        self.read(move |c| Ok(c.query_row("SELECT at FROM cursor WHERE name = ?1", [name], |r| r.get(0))?)).await
+        self.read(move |c| {
+            Ok(
+                c.query_row("SELECT at FROM cursor WHERE name = ?1", [name], |r| {
+                    r.get(0)
+                })?,
+            )
+        })
+        .await
     }
 
     /// Moves a cursor forward.
@@ -54,7 +61,12 @@ impl Journal {
     /// # Errors
     /// [`StoreError`] from the write; the cursor stays where it was.
     pub async fn advance(&self, name: &'static str, to: i64) -> Result<(), StoreError> {
-        self.write(move |c| c.prepare_cached("UPDATE cursor SET at = ?2 WHERE name = ?1 AND at < ?2")?.execute(params![name, to]).map(drop)).await
+        self.write(move |c| {
+            c.prepare_cached("UPDATE cursor SET at = ?2 WHERE name = ?1 AND at < ?2")?
+                .execute(params![name, to])
+                .map(drop)
+        })
+        .await
     }
 
     /// The rows after `id`, at most `limit`.
@@ -70,23 +82,40 @@ impl Journal {
     /// # Errors
     /// [`ReadError`].
     pub async fn readings_after(&self, id: i64) -> Result<u64, ReadError> {
-        self.read(move |c| Ok(c.query_row("SELECT coalesce(sum(n), 0) FROM log WHERE id > ?1", [id], |r| r.get(0))?)).await
+        self.read(move |c| {
+            Ok(c.query_row(
+                "SELECT coalesce(sum(n), 0) FROM log WHERE id > ?1",
+                [id],
+                |r| r.get::<_, i64>(0),
+            )?
+            .unsigned_abs())
+        })
+        .await
     }
 }
 
 pub(super) fn rows_after(c: &Connection, id: i64, limit: usize) -> Result<Vec<Row>, ReadError> {
-    let mut select = c.prepare_cached("SELECT id, node, received, boot, seq, body FROM log WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+    let mut select = c.prepare_cached(
+        "SELECT id, node, received, boot, seq, body FROM log WHERE id > ?1 ORDER BY id LIMIT ?2",
+    )?;
     let mut rows = select.query(params![id, limit as i64])?;
     let mut out = Vec::new();
     while let Some(r) = rows.next()? {
         let id = r.get(0)?;
         let boot: Option<i64> = r.get(3)?;
         let place = boot.map(|b| b as u64).zip(r.get(4)?);
-        let readings = record::decode(r.get_ref(5)?.as_blob().unwrap_or_default()).unwrap_or_else(|e| {
-            tracing::error!("log row {id}: {e}; it is passed over");
-            Vec::new()
+        let readings =
+            record::decode(r.get_ref(5)?.as_blob().unwrap_or_default()).unwrap_or_else(|e| {
+                tracing::error!("log row {id}: {e}; it is passed over");
+                Vec::new()
+            });
+        out.push(Row {
+            id,
+            node: r.get(1)?,
+            received: r.get(2)?,
+            place,
+            readings,
         });
-        out.push(Row { id, node: r.get(1)?, received: r.get(2)?, place, readings });
     }
     Ok(out)
 }

@@ -33,8 +33,16 @@ pub enum DumpError {
 pub fn all(dir: &Path, out: &mut impl Write) -> Result<(), DumpError> {
     let c = open_reader(&dir.join("sen.db"))?;
     c.execute_batch("BEGIN")?;
-    let names: HashMap<NodeNum, String> = c.prepare("SELECT num, id FROM node")?.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?;
-    let name = |num: NodeNum| names.get(&num).cloned().unwrap_or_else(|| format!("removed-{num}"));
+    let names: HashMap<NodeNum, String> = c
+        .prepare("SELECT num, id FROM node")?
+        .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let name = |num: NodeNum| {
+        names
+            .get(&num)
+            .cloned()
+            .unwrap_or_else(|| format!("removed-{num}"))
+    };
     blocks(&c, &name, out)?;
     let mut at = mark(&c, "folded_upto")?;
     loop {
@@ -59,12 +67,19 @@ pub fn all(dir: &Path, out: &mut impl Write) -> Result<(), DumpError> {
     Ok(())
 }
 
-fn blocks(c: &Connection, name: &impl Fn(NodeNum) -> String, out: &mut impl Write) -> Result<(), DumpError> {
-    let mut select = c.prepare("SELECT node, channel, body FROM block ORDER BY node, channel, day")?;
+fn blocks(
+    c: &Connection,
+    name: &impl Fn(NodeNum) -> String,
+    out: &mut impl Write,
+) -> Result<(), DumpError> {
+    let mut select =
+        c.prepare("SELECT node, channel, body FROM block ORDER BY node, channel, day")?;
     let mut rows = select.query([])?;
     while let Some(r) = rows.next()? {
         let (node, channel): (NodeNum, Option<Channel>) = (r.get(0)?, Channel::from_u16(r.get(1)?));
-        for p in block::decode(r.get_ref(2)?.as_blob().unwrap_or_default()).map_err(ReadError::from)? {
+        for p in
+            block::decode(r.get_ref(2)?.as_blob().unwrap_or_default()).map_err(ReadError::from)?
+        {
             let line = json!({"node": name(node), "boot": null, "seq": null, "channel": channel.map(|c| c.to_string()), "at": p.at,
                 "value": p.what.ok().map(|v| v.to_f64()), "fault": p.what.err().map(|f| f.name()), "estimated": p.estimated});
             writeln!(out, "{line}")?;

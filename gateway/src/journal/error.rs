@@ -6,7 +6,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The directory can't be made or used.
-    #[error("data directory {path} can't be used; make it writable for this user, or set data_dir to another place")]
+    #[error(
+        "data directory {path} can't be used; make it writable for this user, or set data_dir to another place"
+    )]
     Directory {
         /// As configured.
         path: PathBuf,
@@ -14,7 +16,9 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// Another gateway holds the journal.
-    #[error("{path} is in use by another running gateway; stop it first, or set data_dir to another place")]
+    #[error(
+        "{path} is in use by another running gateway; stop it first, or set data_dir to another place"
+    )]
     Busy {
         /// The journal's file.
         path: PathBuf,
@@ -28,7 +32,9 @@ pub enum OpenError {
         source: rusqlite::Error,
     },
     /// Its schema is newer than this program, or a migration failed.
-    #[error("the journal {path} has a schema that this version can't bring up to date; run the version that wrote it, or a newer one")]
+    #[error(
+        "the journal {path} has a schema that this version can't bring up to date; run the version that wrote it, or a newer one"
+    )]
     Schema {
         /// The journal's file.
         path: PathBuf,
@@ -47,7 +53,9 @@ pub enum StoreError {
     #[error("the disk is full; make room on the file system of data_dir, Sen goes on by itself")]
     Full,
     /// The disk or SQLite failed.
-    #[error("the journal can't be written ({0}); check the disk of data_dir, Sen goes on by itself once it can")]
+    #[error(
+        "the journal can't be written ({0}); check the disk of data_dir, Sen goes on by itself once it can"
+    )]
     Io(String),
     /// The request was at odds with the data (a key that exists, a reference to nothing).
     #[error("refused by the journal: {0}")]

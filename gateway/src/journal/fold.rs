@@ -107,14 +107,29 @@ fn prepare(c: &Connection) -> Result<Slice, ReadError> {
                 Measured::Refused => continue,
             };
             let Some(channel) = r.channel else { continue };
-            let point = Point { at: r.at, what, estimated: r.estimated };
-            fresh.entry((row.node, channel.to_u16(), r.at.div_euclid(DAY_MS))).or_default().push(point);
+            let point = Point {
+                at: r.at,
+                what,
+                estimated: r.estimated,
+            };
+            fresh
+                .entry((row.node, channel.to_u16(), r.at.div_euclid(DAY_MS)))
+                .or_default()
+                .push(point);
         }
     }
-    let mut slice = Slice { upto: rows.last().map_or(folded, |r| r.id), rows: rows.len(), blocks: Vec::new(), aside: Vec::new() };
-    let mut select = c.prepare_cached("SELECT body FROM block WHERE node = ?1 AND channel = ?2 AND day = ?3")?;
+    let mut slice = Slice {
+        upto: rows.last().map_or(folded, |r| r.id),
+        rows: rows.len(),
+        blocks: Vec::new(),
+        aside: Vec::new(),
+    };
+    let mut select =
+        c.prepare_cached("SELECT body FROM block WHERE node = ?1 AND channel = ?2 AND day = ?3")?;
     for (key, new) in fresh {
-        let old: Option<Vec<u8>> = select.query_row(params![key.0, key.1, key.2], |r| r.get(0)).optional()?;
+        let old: Option<Vec<u8>> = select
+            .query_row(params![key.0, key.1, key.2], |r| r.get(0))
+            .optional()?;
         let mut points = Vec::new();
         if let Some(old) = old {
             match block::decode(&old) {
@@ -137,9 +152,14 @@ fn store(c: &Connection, slice: &Slice) -> rusqlite::Result<()> {
     }
     let mut insert = c.prepare_cached("INSERT OR REPLACE INTO block (node, channel, day, readings, vals, min, max, sum, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
     for ((node, channel, day), h, body) in &slice.blocks {
-        insert.execute(params![node, channel, day, h.readings, h.values, h.min, h.max, h.sum, body])?;
+        insert.execute(params![
+            node, channel, day, h.readings, h.values, h.min, h.max, h.sum, body
+        ])?;
     }
-    c.execute("UPDATE mark SET at = ?1 WHERE name = 'folded_upto'", [slice.upto])?;
+    c.execute(
+        "UPDATE mark SET at = ?1 WHERE name = 'folded_upto'",
+        [slice.upto],
+    )?;
     Ok(())
 }
 

@@ -33,7 +33,13 @@ impl Journal {
     ///
     /// # Errors
     /// [`ReadError`]. A damaged block is left out and logged.
-    pub async fn points(&self, node: NodeNum, channel: Channel, from: Millis, to: Millis) -> Result<Vec<Point>, ReadError> {
+    pub async fn points(
+        &self,
+        node: NodeNum,
+        channel: Channel,
+        from: Millis,
+        to: Millis,
+    ) -> Result<Vec<Point>, ReadError> {
         // The list of tail rows is taken before the snapshot begins: a fold in between moves rows into blocks that the
         // snapshot then sees, and never the other way round.
         let tail = lock(&self.0.shared.tail).of(node);
@@ -50,7 +56,14 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::points`].
-    pub async fn history(&self, node: NodeNum, channel: Channel, from: Millis, to: Millis, buckets: u32) -> Result<History, ReadError> {
+    pub async fn history(
+        &self,
+        node: NodeNum,
+        channel: Channel,
+        from: Millis,
+        to: Millis,
+        buckets: u32,
+    ) -> Result<History, ReadError> {
         let points = self.points(node, channel, from, to).await?;
         Ok(down_sample(&points, from, to, buckets))
     }
@@ -59,7 +72,9 @@ impl Journal {
     ///
     /// # Errors
     /// [`ReadError`].
-    pub async fn folded_channels(&self) -> Result<std::collections::HashMap<NodeNum, Vec<Channel>>, ReadError> {
+    pub async fn folded_channels(
+        &self,
+    ) -> Result<std::collections::HashMap<NodeNum, Vec<Channel>>, ReadError> {
         self.read(fold::channels).await
     }
 
@@ -67,38 +82,70 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Journal::points`].
-    pub async fn newest_day(&self, node: NodeNum, channel: Channel) -> Result<Option<i64>, ReadError> {
+    pub async fn newest_day(
+        &self,
+        node: NodeNum,
+        channel: Channel,
+    ) -> Result<Option<i64>, ReadError> {
         self.read(move |c| {
-            Ok(c.query_row("SELECT max(day) FROM block WHERE node = ?1 AND channel = ?2", params![node, channel.to_u16()], |r| r.get(0)).optional()?.flatten())
+            Ok(c.query_row(
+                "SELECT max(day) FROM block WHERE node = ?1 AND channel = ?2",
+                params![node, channel.to_u16()],
+                |r| r.get(0),
+            )
+            .optional()?
+            .flatten())
         })
         .await
     }
 }
 
-fn points(c: &Connection, node: NodeNum, channel: Channel, from: Millis, to: Millis, tail: &[i64]) -> Result<Vec<Point>, ReadError> {
+fn points(
+    c: &Connection,
+    node: NodeNum,
+    channel: Channel,
+    from: Millis,
+    to: Millis,
+    tail: &[i64],
+) -> Result<Vec<Point>, ReadError> {
     let folded = mark(c, "folded_upto")?;
     let mut out = Vec::new();
     let mut select = c.prepare_cached("SELECT day, body FROM block WHERE node = ?1 AND channel = ?2 AND day BETWEEN ?3 AND ?4 ORDER BY day")?;
     let last_day = (to.saturating_sub(1)).div_euclid(DAY_MS);
-    let mut rows = select.query(params![node, channel.to_u16(), from.div_euclid(DAY_MS), last_day])?;
+    let mut rows = select.query(params![
+        node,
+        channel.to_u16(),
+        from.div_euclid(DAY_MS),
+        last_day
+    ])?;
     while let Some(r) = rows.next()? {
         match block::decode(r.get_ref(1)?.as_blob().unwrap_or_default()) {
             Ok(points) => out.extend(points.into_iter().filter(|p| p.at >= from && p.at < to)),
-            Err(e) => tracing::error!("block of node {node}, {channel}, day {}: {e}; left out", r.get::<_, i64>(0)?),
+            Err(e) => tracing::error!(
+                "block of node {node}, {channel}, day {}: {e}; left out",
+                r.get::<_, i64>(0)?
+            ),
         }
     }
     let folded_points = out.len();
     let mut select = c.prepare_cached("SELECT body FROM log WHERE id = ?1")?;
     for id in tail.iter().filter(|&&id| id > folded) {
         let body: Option<Vec<u8>> = select.query_row([id], |r| r.get(0)).optional()?;
-        for r in body.map(|b| record::decode(&b).unwrap_or_default()).unwrap_or_default() {
+        for r in body
+            .map(|b| record::decode(&b).unwrap_or_default())
+            .unwrap_or_default()
+        {
             if r.channel == Some(channel) && r.at >= from && r.at < to {
                 let what = match r.what {
                     Measured::Value(v) => Ok(v),
                     Measured::Fault(f) => Err(f),
                     Measured::Refused => continue,
                 };
-                out.push(Point { at: r.at, what, estimated: r.estimated });
+                out.push(Point {
+                    at: r.at,
+                    what,
+                    estimated: r.estimated,
+                });
             }
         }
     }
@@ -111,7 +158,8 @@ fn points(c: &Connection, node: NodeNum, channel: Channel, from: Millis, to: Mil
 /// Buckets of `ceil((to - from) / buckets)`, aligned to multiples of themselves.
 fn down_sample(points: &[Point], from: Millis, to: Millis, buckets: u32) -> History {
     let span = to.saturating_sub(from).max(1);
-    let bucket_ms = (span.saturating_add(i64::from(buckets) - 1) / i64::from(buckets.max(1))).max(1);
+    let bucket_ms =
+        (span.saturating_add(i64::from(buckets) - 1) / i64::from(buckets.max(1))).max(1);
     let mut out: Vec<Bucket> = Vec::new();
     for p in points {
         let start = p.at.div_euclid(bucket_ms) * bucket_ms;
@@ -124,7 +172,11 @@ fn down_sample(points: &[Point], from: Millis, to: Millis, buckets: u32) -> Hist
             }
         }
     }
-    History { bucket_ms, every_ms: median_step(points), buckets: out }
+    History {
+        bucket_ms,
+        every_ms: median_step(points),
+        buckets: out,
+    }
 }
 
 fn median_step(points: &[Point]) -> Option<Millis> {

@@ -99,7 +99,9 @@ impl Ranges {
     /// The holes below the highest arrived place. A boot's sequence starts at 0.
     #[must_use]
     pub fn holes(&self) -> Vec<Range> {
-        self.0.last().map_or_else(Vec::new, |last| self.missing_in(0, last.1))
+        self.0
+            .last()
+            .map_or_else(Vec::new, |last| self.missing_in(0, last.1))
     }
 }
 
@@ -143,7 +145,11 @@ impl Ledger {
         for ((n, _), ranges) in &self.boots {
             if *n == node {
                 sum.received += ranges.received();
-                sum.missing += ranges.holes().iter().map(|&(l, h)| u64::from(h - l) + 1).sum::<u64>();
+                sum.missing += ranges
+                    .holes()
+                    .iter()
+                    .map(|&(l, h)| u64::from(h - l) + 1)
+                    .sum::<u64>();
             }
         }
         sum
@@ -167,7 +173,11 @@ mod tests {
             for _ in 0..30 {
                 let lo = next(60);
                 let hi = lo + next(8);
-                let fresh: Vec<u32> = r.missing_in(lo, hi).iter().flat_map(|&(l, h)| l..=h).collect();
+                let fresh: Vec<u32> = r
+                    .missing_in(lo, hi)
+                    .iter()
+                    .flat_map(|&(l, h)| l..=h)
+                    .collect();
                 let expected: Vec<u32> = (lo..=hi).filter(|s| !model.contains(s)).collect();
                 assert_eq!(fresh, expected);
                 if next(5) == 0 {
@@ -181,7 +191,10 @@ mod tests {
                 }
                 let flat: Vec<u32> = r.as_slice().iter().flat_map(|&(l, h)| l..=h).collect();
                 assert_eq!(flat, model.iter().copied().collect::<Vec<_>>());
-                assert!(r.as_slice().windows(2).all(|w| w[0].1 + 1 < w[1].0), "ranges touch: {r:?}");
+                assert!(
+                    r.as_slice().windows(2).all(|w| w[0].1 + 1 < w[1].0),
+                    "ranges touch: {r:?}"
+                );
             }
         }
     }

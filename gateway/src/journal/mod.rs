@@ -70,9 +70,17 @@ impl Journal {
     /// # Errors
     /// See [`OpenError`]; each says what to do.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        let directory = |source| OpenError::Directory { path: dir.to_path_buf(), source };
+        let directory = |source| OpenError::Directory {
+            path: dir.to_path_buf(),
+            source,
+        };
         std::fs::create_dir_all(dir).map_err(directory)?;
-        let file = File::options().create(true).truncate(false).write(true).open(dir.join("lock")).map_err(directory)?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(dir.join("lock"))
+            .map_err(directory)?;
         let path = dir.join("sen.db");
         match file.try_lock() {
             Ok(()) => {}
@@ -80,7 +88,10 @@ impl Journal {
             Err(std::fs::TryLockError::Error(e)) => return Err(directory(e)),
         }
         let conn = migrated(&path)?;
-        let sqlite = |source| OpenError::Sqlite { path: path.clone(), source };
+        let sqlite = |source| OpenError::Sqlite {
+            path: path.clone(),
+            source,
+        };
         let (head, ledger, tail, dirty) = replay(&conn).map_err(sqlite)?;
         let shared = Arc::new(Shared {
             ledger: Mutex::new(ledger),
@@ -89,9 +100,24 @@ impl Journal {
             failing: watch::Sender::new(None),
         });
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let writer = Writer { conn, shared: shared.clone(), head, since_ledger: 0, dirty };
-        std::thread::Builder::new().name("journal".into()).spawn(move || writer.run(queue)).map_err(OpenError::Thread)?;
-        Ok(Self(Arc::new(Inner { path, jobs, shared, readers: Mutex::new(Vec::new()), _lock: file })))
+        let writer = Writer {
+            conn,
+            shared: shared.clone(),
+            head,
+            since_ledger: 0,
+            dirty,
+        };
+        std::thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || writer.run(queue))
+            .map_err(OpenError::Thread)?;
+        Ok(Self(Arc::new(Inner {
+            path,
+            jobs,
+            shared,
+            readers: Mutex::new(Vec::new()),
+            _lock: file,
+        })))
     }
 
     /// Stores an uplink. Returns when it is on disk.
@@ -100,10 +126,18 @@ impl Journal {
     /// [`StoreError`]: nothing of the uplink was stored.
     pub async fn append(&self, uplink: Uplink) -> Result<Stored, StoreError> {
         if uplink.readings.is_empty() {
-            return Ok(Stored { fresh: 0, repeated: 0, receipt: None });
+            return Ok(Stored {
+                fresh: 0,
+                repeated: 0,
+                receipt: None,
+            });
         }
         let (reply, answer) = oneshot::channel();
-        self.0.jobs.send(Job::Append(uplink, reply)).await.map_err(|_| StoreError::Closed)?;
+        self.0
+            .jobs
+            .send(Job::Append(uplink, reply))
+            .await
+            .map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -125,7 +159,11 @@ impl Journal {
             });
             (ok, finish)
         });
-        self.0.jobs.send(Job::Exec(exec)).await.map_err(|_| StoreError::Closed)?;
+        self.0
+            .jobs
+            .send(Job::Exec(exec))
+            .await
+            .map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -139,7 +177,9 @@ impl Journal {
         F: FnOnce(&Connection) -> Result<T, ReadError> + Send + 'static,
     {
         let inner = self.0.clone();
-        tokio::task::spawn_blocking(move || inner.with_reader(f)).await.map_err(|_| ReadError::Closed)?
+        tokio::task::spawn_blocking(move || inner.with_reader(f))
+            .await
+            .map_err(|_| ReadError::Closed)?
     }
 
     /// The id of the last committed log row, as it moves.
@@ -176,13 +216,20 @@ impl Journal {
 
     async fn trim(&self) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.0.jobs.send(Job::Trim(reply)).await.map_err(|_| StoreError::Closed)?;
+        self.0
+            .jobs
+            .send(Job::Trim(reply))
+            .await
+            .map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 }
 
 impl Inner {
-    fn with_reader<T>(&self, f: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Result<T, ReadError> {
+    fn with_reader<T>(
+        &self,
+        f: impl FnOnce(&Connection) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
         let idle = lock(&self.readers).pop();
         let conn = match idle {
             Some(conn) => conn,
@@ -199,16 +246,25 @@ impl Inner {
 
 /// Opens the file for writing, making it and bringing its schema up to date.
 fn migrated(path: &Path) -> Result<Connection, OpenError> {
-    let mut conn = open_writer(path).map_err(|source| OpenError::Sqlite { path: path.to_path_buf(), source })?;
+    let mut conn = open_writer(path).map_err(|source| OpenError::Sqlite {
+        path: path.to_path_buf(),
+        source,
+    })?;
     Migrations::new(vec![M::up(include_str!("schema.sql"))])
         .to_latest(&mut conn)
-        .map_err(|source| OpenError::Schema { path: path.to_path_buf(), source })?;
+        .map_err(|source| OpenError::Schema {
+            path: path.to_path_buf(),
+            source,
+        })?;
     Ok(conn)
 }
 
 /// Opens the tables beside a gateway that may be running: for the registry's command line, which never touches the log.
 pub(crate) fn open_tables(dir: &Path) -> Result<Connection, OpenError> {
-    std::fs::create_dir_all(dir).map_err(|source| OpenError::Directory { path: dir.to_path_buf(), source })?;
+    std::fs::create_dir_all(dir).map_err(|source| OpenError::Directory {
+        path: dir.to_path_buf(),
+        source,
+    })?;
     migrated(&dir.join("sen.db"))
 }
 
@@ -226,7 +282,10 @@ fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
 
 /// A read-only connection to a journal file, for readers inside the gateway and for the command line beside it.
 pub(crate) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let conn = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
     conn.busy_timeout(BUSY)?;
     conn.execute_batch("PRAGMA cache_size = -512;")?;
     Ok(conn)
@@ -234,7 +293,8 @@ pub(crate) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 
 /// Reads a counter of the `mark` table.
 fn mark(conn: &Connection, name: &str) -> rusqlite::Result<i64> {
-    conn.prepare_cached("SELECT at FROM mark WHERE name = ?1")?.query_row([name], |r| r.get(0))
+    conn.prepare_cached("SELECT at FROM mark WHERE name = ?1")?
+        .query_row([name], |r| r.get(0))
 }
 
 type Replayed = (i64, Ledger, Tail, HashSet<(NodeNum, Boot)>);
@@ -243,13 +303,17 @@ type Replayed = (i64, Ledger, Tail, HashSet<(NodeNum, Boot)>);
 fn replay(conn: &Connection) -> rusqlite::Result<Replayed> {
     let (folded, covered) = (mark(conn, "folded_upto")?, mark(conn, "ledger_upto")?);
     let (mut ledger, mut tail, mut dirty) = (Ledger::default(), Tail::default(), HashSet::new());
-    let mut arrived = conn.prepare("SELECT node, boot, lo, hi FROM arrived ORDER BY node, boot, lo")?;
+    let mut arrived =
+        conn.prepare("SELECT node, boot, lo, hi FROM arrived ORDER BY node, boot, lo")?;
     let mut rows = arrived.query([])?;
     while let Some(r) = rows.next()? {
-        ledger.boot_mut(r.get(0)?, r.get::<_, i64>(1)? as u64).insert(r.get(2)?, r.get(3)?);
+        ledger
+            .boot_mut(r.get(0)?, r.get::<_, i64>(1)? as u64)
+            .insert(r.get(2)?, r.get(3)?);
     }
     let mut head = mark(conn, "head")?;
-    let mut log = conn.prepare("SELECT id, node, boot, seq, n FROM log WHERE id > ?1 ORDER BY id")?;
+    let mut log =
+        conn.prepare("SELECT id, node, boot, seq, n FROM log WHERE id > ?1 ORDER BY id")?;
     let mut rows = log.query([folded.min(covered)])?;
     while let Some(r) = rows.next()? {
         let (id, node): (i64, NodeNum) = (r.get(0)?, r.get(1)?);
@@ -262,7 +326,9 @@ fn replay(conn: &Connection) -> rusqlite::Result<Replayed> {
             && id > covered
             && n > 0
         {
-            ledger.boot_mut(node, boot as u64).insert(seq, seq.saturating_add(n - 1));
+            ledger
+                .boot_mut(node, boot as u64)
+                .insert(seq, seq.saturating_add(n - 1));
             dirty.insert((node, boot as u64));
         }
     }

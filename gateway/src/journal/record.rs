@@ -21,7 +21,7 @@ const ESTIMATED: u8 = 1 << 2;
 const SAME_INSTANT: u8 = 1 << 3;
 
 /// Packs readings into a log row's body.
-pub fn encode(readings: &[Reading]) -> Vec<u8> {
+pub(super) fn encode(readings: &[Reading]) -> Vec<u8> {
     let mut out = Vec::with_capacity(16 + readings.len() * 7);
     let mut before = 0;
     for r in readings {
@@ -61,7 +61,7 @@ pub fn encode(readings: &[Reading]) -> Vec<u8> {
 ///
 /// # Errors
 /// [`Damaged`] where the bytes are not a body.
-pub fn decode(body: &[u8]) -> Result<Vec<Reading>, Damaged> {
+pub(super) fn decode(body: &[u8]) -> Result<Vec<Reading>, Damaged> {
     let mut b = Bytes(body);
     let mut out = Vec::with_capacity(body.len() / 5);
     let mut at = 0i64;
@@ -71,7 +71,11 @@ pub fn decode(body: &[u8]) -> Result<Vec<Reading>, Damaged> {
             at = at.wrapping_add(b.varint::<i64>()?);
         }
         let kind = tag & KIND;
-        let channel = if kind == REFUSED { None } else { Some(Channel::from_u16(b.varint::<u16>()?).ok_or(Damaged)?) };
+        let channel = if kind == REFUSED {
+            None
+        } else {
+            Some(Channel::from_u16(b.varint::<u16>()?).ok_or(Damaged)?)
+        };
         let what = match kind {
             DECIMAL => {
                 let exponent = b.byte()? as i8;
@@ -81,7 +85,12 @@ pub fn decode(body: &[u8]) -> Result<Vec<Reading>, Damaged> {
             REFUSED => Measured::Refused,
             _ => return Err(Damaged),
         };
-        out.push(Reading { channel, at, what, estimated: tag & ESTIMATED != 0 });
+        out.push(Reading {
+            channel,
+            at,
+            what,
+            estimated: tag & ESTIMATED != 0,
+        });
     }
     Ok(out)
 }

@@ -170,7 +170,8 @@ impl Writer {
                 }
                 self.since_ledger += staged.len() as u64;
                 self.shared.failing.send_if_modified(|f| f.take().is_some());
-                metrics::histogram!("sen_journal_commit_seconds").record(started.elapsed().as_secs_f64());
+                metrics::histogram!("sen_journal_commit_seconds")
+                    .record(started.elapsed().as_secs_f64());
                 metrics::counter!("sen_journal_commits_total").increment(1);
             }
             Err(e) => {
@@ -183,7 +184,9 @@ impl Writer {
                 drop(ledger);
                 self.head = head_before;
                 metrics::counter!("sen_journal_commit_failures_total").increment(1);
-                self.shared.failing.send_if_modified(|f| f.replace(e.clone()).as_ref() != Some(e));
+                self.shared
+                    .failing
+                    .send_if_modified(|f| f.replace(e.clone()).as_ref() != Some(e));
             }
         }
         for answer in answers {
@@ -197,8 +200,16 @@ impl Writer {
     }
 
     /// Writes the batch in one transaction. On error nothing of it is on disk.
-    fn group(&mut self, batch: Vec<Job>, staged: &mut Vec<Staged>, answers: &mut Vec<Answer>) -> Result<(), StoreError> {
-        let begun = self.conn.execute_batch("BEGIN IMMEDIATE").map_err(StoreError::from);
+    fn group(
+        &mut self,
+        batch: Vec<Job>,
+        staged: &mut Vec<Staged>,
+        answers: &mut Vec<Answer>,
+    ) -> Result<(), StoreError> {
+        let begun = self
+            .conn
+            .execute_batch("BEGIN IMMEDIATE")
+            .map_err(StoreError::from);
         let mut failed = begun.err();
         for job in batch {
             match job {
@@ -228,7 +239,11 @@ impl Writer {
                     answers.push(Box::new(move |outcome| finish(outcome.clone())));
                 }
                 Job::Trim(reply) => {
-                    let trimmed = if failed.is_none() { self.trim().map_err(StoreError::from) } else { Ok(()) };
+                    let trimmed = if failed.is_none() {
+                        self.trim().map_err(StoreError::from)
+                    } else {
+                        Ok(())
+                    };
                     if let Err(e) = &trimmed {
                         failed.get_or_insert_with(|| e.clone());
                     }
@@ -253,7 +268,11 @@ impl Writer {
     fn savepoint(&self, exec: Exec) -> (rusqlite::Result<()>, Finish) {
         let saved = self.conn.execute_batch("SAVEPOINT job");
         let (ok, finish) = exec(Ok(&self.conn));
-        let ended = self.conn.execute_batch(if ok { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" });
+        let ended = self.conn.execute_batch(if ok {
+            "RELEASE job"
+        } else {
+            "ROLLBACK TO job; RELEASE job"
+        });
         (saved.and(ended), finish)
     }
 
@@ -261,26 +280,57 @@ impl Writer {
         let n = u32::try_from(uplink.readings.len()).unwrap_or(u32::MAX);
         let Some((boot, seq)) = uplink.place else {
             self.row(uplink, None, &uplink.readings)?;
-            staged.push(Staged { node: uplink.node, id: self.head, place: None });
-            return Ok(Stored { fresh: n, repeated: 0, receipt: None });
+            staged.push(Staged {
+                node: uplink.node,
+                id: self.head,
+                place: None,
+            });
+            return Ok(Stored {
+                fresh: n,
+                repeated: 0,
+                receipt: None,
+            });
         };
         let last = seq.saturating_add(n - 1);
-        let fresh = lock(&self.shared.ledger).boot_mut(uplink.node, boot).missing_in(seq, last);
+        let fresh = lock(&self.shared.ledger)
+            .boot_mut(uplink.node, boot)
+            .missing_in(seq, last);
         let mut new = 0;
         for &(lo, hi) in &fresh {
-            self.row(uplink, Some((boot, lo)), &uplink.readings[(lo - seq) as usize..=(hi - seq) as usize])?;
-            staged.push(Staged { node: uplink.node, id: self.head, place: Some((boot, (lo, hi))) });
-            lock(&self.shared.ledger).boot_mut(uplink.node, boot).insert(lo, hi);
+            self.row(
+                uplink,
+                Some((boot, lo)),
+                &uplink.readings[(lo - seq) as usize..=(hi - seq) as usize],
+            )?;
+            staged.push(Staged {
+                node: uplink.node,
+                id: self.head,
+                place: Some((boot, (lo, hi))),
+            });
+            lock(&self.shared.ledger)
+                .boot_mut(uplink.node, boot)
+                .insert(lo, hi);
             new += hi - lo + 1;
         }
         if new > 0 {
             self.dirty.insert((uplink.node, boot));
         }
-        let receipt = lock(&self.shared.ledger).boot(uplink.node, boot).and_then(|r| r.around(seq));
-        Ok(Stored { fresh: new, repeated: n - new, receipt })
+        let receipt = lock(&self.shared.ledger)
+            .boot(uplink.node, boot)
+            .and_then(|r| r.around(seq));
+        Ok(Stored {
+            fresh: new,
+            repeated: n - new,
+            receipt,
+        })
     }
 
-    fn row(&mut self, uplink: &Uplink, place: Option<(Boot, u32)>, readings: &[Reading]) -> rusqlite::Result<()> {
+    fn row(
+        &mut self,
+        uplink: &Uplink,
+        place: Option<(Boot, u32)>,
+        readings: &[Reading],
+    ) -> rusqlite::Result<()> {
         let mut insert = self.conn.prepare_cached("INSERT INTO log (id, node, received, boot, seq, n, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
         let id = self.head + 1;
         insert.execute(params![
@@ -298,7 +348,9 @@ impl Writer {
 
     fn write_ledger_now(&mut self) -> rusqlite::Result<()> {
         self.conn.execute_batch("BEGIN IMMEDIATE")?;
-        let written = self.write_ledger().and_then(|()| self.conn.execute_batch("COMMIT"));
+        let written = self
+            .write_ledger()
+            .and_then(|()| self.conn.execute_batch("COMMIT"));
         if written.is_err() && !self.conn.is_autocommit() {
             let _ = self.conn.execute_batch("ROLLBACK");
         }
@@ -311,15 +363,25 @@ impl Writer {
 
     fn write_ledger(&self) -> rusqlite::Result<()> {
         let ledger = lock(&self.shared.ledger);
-        let mut delete = self.conn.prepare_cached("DELETE FROM arrived WHERE node = ?1 AND boot = ?2")?;
-        let mut insert = self.conn.prepare_cached("INSERT INTO arrived (node, boot, lo, hi) VALUES (?1, ?2, ?3, ?4)")?;
+        let mut delete = self
+            .conn
+            .prepare_cached("DELETE FROM arrived WHERE node = ?1 AND boot = ?2")?;
+        let mut insert = self
+            .conn
+            .prepare_cached("INSERT INTO arrived (node, boot, lo, hi) VALUES (?1, ?2, ?3, ?4)")?;
         for &(node, boot) in &self.dirty {
             delete.execute(params![node, boot as i64])?;
-            for &(lo, hi) in ledger.boot(node, boot).map(super::ledger::Ranges::as_slice).unwrap_or_default() {
+            for &(lo, hi) in ledger
+                .boot(node, boot)
+                .map(super::ledger::Ranges::as_slice)
+                .unwrap_or_default()
+            {
                 insert.execute(params![node, boot as i64, lo, hi])?;
             }
         }
-        let mut mark = self.conn.prepare_cached("UPDATE mark SET at = ?2 WHERE name = ?1")?;
+        let mut mark = self
+            .conn
+            .prepare_cached("UPDATE mark SET at = ?2 WHERE name = ?1")?;
         mark.execute(params!["ledger_upto", self.head])?;
         mark.execute(params!["head", self.head])?;
         Ok(())

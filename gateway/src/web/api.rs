@@ -32,7 +32,13 @@ pub(super) struct About {
 /// What this gateway is.
 #[utoipa::path(get, path = "/api/v1/about", responses((status = 200, body = About)))]
 pub(super) async fn about(State(web): State<Web>) -> Json<About> {
-    Json(About { name: web.name, version: env!("CARGO_PKG_VERSION"), demo: web.demo, started_at: web.started_at, now: web.clock.now() })
+    Json(About {
+        name: web.name,
+        version: env!("CARGO_PKG_VERSION"),
+        demo: web.demo,
+        started_at: web.started_at,
+        now: web.clock.now(),
+    })
 }
 
 #[derive(Serialize, ToSchema)]
@@ -48,14 +54,24 @@ pub(super) struct Overview {
 pub(super) async fn overview(State(web): State<Web>) -> Answer<Overview> {
     let (known, now) = (web.known.now(), web.clock.now());
     let mut by_plot: HashMap<String, Vec<Latest>> = HashMap::new();
-    for l in web.live.all().iter().filter_map(|l| Latest::of(l, &known, now, true)) {
+    for l in web
+        .live
+        .all()
+        .iter()
+        .filter_map(|l| Latest::of(l, &known, now, true))
+    {
         by_plot.entry(l.plot.clone()).or_default().push(l);
     }
     let mut farms = farm_list(&known);
     for plot in farms.iter_mut().flat_map(|f| &mut f.plots) {
         plot.channels = Some(by_plot.remove(&plot.id).unwrap_or_default());
     }
-    Ok(Json(Overview { now, demo: web.demo, farms, nodes: node_list(&web, &known).await? }))
+    Ok(Json(Overview {
+        now,
+        demo: web.demo,
+        farms,
+        nodes: node_list(&web, &known).await?,
+    }))
 }
 
 fn plot_list(known: &Registry) -> Vec<Plot> {
@@ -65,7 +81,12 @@ fn plot_list(known: &Registry) -> Vec<Plot> {
         name: p.name.clone(),
         crop: p.crop.clone(),
         area_ha: p.area_ha,
-        nodes: known.nodes.iter().filter(|n| n.plot == p.id).map(|n| n.id.clone()).collect(),
+        nodes: known
+            .nodes
+            .iter()
+            .filter(|n| n.plot == p.id)
+            .map(|n| n.id.clone())
+            .collect(),
         channels: None,
     };
     known.plots.iter().map(plot).collect()
@@ -87,18 +108,25 @@ async fn node_list(web: &Web, known: &Registry) -> Result<Vec<Node>, ApiError> {
         .journal
         .read(|c| {
             let mut select = c.prepare_cached("SELECT node, received, body FROM hello")?;
-            let rows = select.query_map([], |r| Ok((r.get(0)?, (r.get(1)?, r.get(2)?))))?.collect::<Result<_, _>>()?;
+            let rows = select
+                .query_map([], |r| Ok((r.get(0)?, (r.get(1)?, r.get(2)?))))?
+                .collect::<Result<_, _>>()?;
             Ok(rows)
         })
         .await?;
     let seen = web.live.last_seen();
     let node = |n: &std::sync::Arc<crate::registry::Node>| {
         let said = hellos.get(&n.num);
-        let hello = said.and_then(|(_, body)| Hello::decode(body).ok()).unwrap_or_default();
+        let hello = said
+            .and_then(|(_, body)| Hello::decode(body).ok())
+            .unwrap_or_default();
         let account = web.journal.account(n.num);
         Node {
             id: n.id.clone(),
-            farm: known.plot(&n.plot).map(|p| p.farm.clone()).unwrap_or_default(),
+            farm: known
+                .plot(&n.plot)
+                .map(|p| p.farm.clone())
+                .unwrap_or_default(),
             plot: n.plot.clone(),
             name: n.name.clone(),
             last_seen: seen.get(&n.num).copied().max(said.map(|s| s.0)),
@@ -146,14 +174,27 @@ pub(super) struct Which {
 
 /// The newest reading of each channel, of all or of one farm, plot or node.
 #[utoipa::path(get, path = "/api/v1/latest", params(Which), responses((status = 200, body = Vec<Latest>)))]
-pub(super) async fn latest(State(web): State<Web>, Query(which): Query<Which>) -> Json<Vec<Latest>> {
+pub(super) async fn latest(
+    State(web): State<Web>,
+    Query(which): Query<Which>,
+) -> Json<Vec<Latest>> {
     let (known, now) = (web.known.now(), web.clock.now());
     let wanted = |l: &Latest| {
         which.node.as_ref().is_none_or(|n| *n == l.node)
             && which.plot.as_ref().is_none_or(|p| *p == l.plot)
-            && which.farm.as_ref().is_none_or(|f| known.plot(&l.plot).is_some_and(|p| p.farm == *f))
+            && which
+                .farm
+                .as_ref()
+                .is_none_or(|f| known.plot(&l.plot).is_some_and(|p| p.farm == *f))
     };
-    Json(web.live.all().iter().filter_map(|l| Latest::of(l, &known, now, true)).filter(wanted).collect())
+    Json(
+        web.live
+            .all()
+            .iter()
+            .filter_map(|l| Latest::of(l, &known, now, true))
+            .filter(wanted)
+            .collect(),
+    )
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -173,15 +214,24 @@ pub(super) struct Range {
 /// A channel's history, down-sampled.
 #[utoipa::path(get, path = "/api/v1/history", params(Range), responses((status = 200, body = History), (status = 400, body = ApiError), (status = 404, body = ApiError)))]
 pub(super) async fn history(State(web): State<Web>, Query(range): Query<Range>) -> Answer<History> {
-    let node = web.known.now().node(&range.node).cloned().ok_or_else(|| ApiError::not_found("no such node"))?;
-    let channel = Channel::parse(&range.channel).ok_or_else(|| ApiError::bad_request("no such channel; see /api/v1/latest for names"))?;
+    let node = web
+        .known
+        .now()
+        .node(&range.node)
+        .cloned()
+        .ok_or_else(|| ApiError::not_found("no such node"))?;
+    let channel = Channel::parse(&range.channel)
+        .ok_or_else(|| ApiError::bad_request("no such channel; see /api/v1/latest for names"))?;
     let to = range.to.unwrap_or_else(|| web.clock.now());
     let from = range.from.unwrap_or(to - crate::reading::DAY_MS);
     if from >= to {
         return Err(ApiError::bad_request("from must be before to"));
     }
     let buckets = range.buckets.unwrap_or(300).clamp(1, MAX_BUCKETS);
-    let h = web.journal.history(node.num, channel, from, to, buckets).await?;
+    let h = web
+        .journal
+        .history(node.num, channel, from, to, buckets)
+        .await?;
     let some = |head: &crate::journal::Head, v: f64| (head.values > 0).then_some(v);
     Ok(Json(History {
         node: node.id.clone(),
@@ -193,9 +243,21 @@ pub(super) async fn history(State(web): State<Web>, Query(range): Query<Range>) 
         // One reading that is late is no gap; two that are missing are.
         gap_ms: (h.every_ms.unwrap_or(h.bucket_ms).saturating_mul(5) / 2).max(h.bucket_ms * 2),
         t: h.buckets.iter().map(|b| b.start).collect(),
-        mean: h.buckets.iter().map(|b| some(&b.head, b.head.sum / f64::from(b.head.values.max(1)))).collect(),
-        min: h.buckets.iter().map(|b| some(&b.head, b.head.min)).collect(),
-        max: h.buckets.iter().map(|b| some(&b.head, b.head.max)).collect(),
+        mean: h
+            .buckets
+            .iter()
+            .map(|b| some(&b.head, b.head.sum / f64::from(b.head.values.max(1))))
+            .collect(),
+        min: h
+            .buckets
+            .iter()
+            .map(|b| some(&b.head, b.head.min))
+            .collect(),
+        max: h
+            .buckets
+            .iter()
+            .map(|b| some(&b.head, b.head.max))
+            .collect(),
         n: h.buckets.iter().map(|b| b.head.values).collect(),
     }))
 }
@@ -232,9 +294,19 @@ pub(super) async fn dead_letters(State(web): State<Web>) -> Answer<Vec<DeadLette
     let rows = web
         .journal
         .read(|c| {
-            let mut select = c.prepare_cached("SELECT id, at, sink, line, reason FROM dead_letter ORDER BY id DESC LIMIT 100")?;
+            let mut select = c.prepare_cached(
+                "SELECT id, at, sink, line, reason FROM dead_letter ORDER BY id DESC LIMIT 100",
+            )?;
             let rows = select
-                .query_map([], |r| Ok(DeadLetter { id: r.get(0)?, at: r.get(1)?, sink: r.get(2)?, line: r.get(3)?, reason: r.get(4)? }))?
+                .query_map([], |r| {
+                    Ok(DeadLetter {
+                        id: r.get(0)?,
+                        at: r.get(1)?,
+                        sink: r.get(2)?,
+                        line: r.get(3)?,
+                        reason: r.get(4)?,
+                    })
+                })?
                 .collect::<Result<_, _>>()?;
             Ok(rows)
         })
@@ -293,15 +365,34 @@ pub(super) async fn health(State(web): State<Web>) -> Answer<Health> {
             refused: s.refused,
         });
     }
-    let broker = BrokerHealth { mode: web.door_mode, connected: web.door.connected(), clients: web.door.clients() };
+    let broker = BrokerHealth {
+        mode: web.door_mode,
+        connected: web.door.connected(),
+        clients: web.door.clients(),
+    };
     if !broker.connected {
         problems.push("the broker can't be reached; nodes keep their readings".to_owned());
     }
     let failing = web.journal.failing();
-    let status = if failing.is_some() { "failing" } else if problems.is_empty() { "ok" } else { "degraded" };
+    let status = if failing.is_some() {
+        "failing"
+    } else if problems.is_empty() {
+        "ok"
+    } else {
+        "degraded"
+    };
     problems.extend(failing.map(|e| e.to_string()));
-    let journal = JournalHealth { head: *web.journal.head().borrow(), unfolded_rows: web.journal.unfolded() };
-    Ok(Json(Health { status, problems, journal, sinks, broker }))
+    let journal = JournalHealth {
+        head: *web.journal.head().borrow(),
+        unfolded_rows: web.journal.unfolded(),
+    };
+    Ok(Json(Health {
+        status,
+        problems,
+        journal,
+        sinks,
+        broker,
+    }))
 }
 
 /// Prometheus metrics.

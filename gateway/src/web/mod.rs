@@ -14,7 +14,10 @@ use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tower_http::compression::{CompressionLayer, Predicate, predicate::{NotForContentType, SizeAbove}};
+use tower_http::compression::{
+    CompressionLayer, Predicate,
+    predicate::{NotForContentType, SizeAbove},
+};
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -62,7 +65,9 @@ pub struct Web {
 
 impl std::fmt::Debug for Web {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Web").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Web")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,7 +83,10 @@ pub struct ListenError {
 }
 
 #[derive(OpenApi)]
-#[openapi(info(title = "Sen", description = "Readings of a farm. Times are milliseconds since 1970-01-01 UTC."))]
+#[openapi(info(
+    title = "Sen",
+    description = "Readings of a farm. Times are milliseconds since 1970-01-01 UTC."
+))]
 struct Doc;
 
 /// The page and the API of a gateway.
@@ -97,8 +105,10 @@ pub fn router(web: Web) -> Router {
         .routes(routes!(stream::stream))
         .split_for_parts();
     let doc = Arc::new(doc);
-    let fixed = |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
-    let squeeze = CompressionLayer::new().compress_when(SizeAbove::new(512).and(NotForContentType::const_new("text/event-stream")));
+    let fixed =
+        |name, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    let squeeze = CompressionLayer::new()
+        .compress_when(SizeAbove::new(512).and(NotForContentType::const_new("text/event-stream")));
     api.route("/api/openapi.json", get(move || async move { axum::Json(doc.as_ref().clone()) }))
         .route("/metrics", get(api::metrics))
         .fallback(page::serve)
@@ -114,13 +124,17 @@ pub fn router(web: Web) -> Router {
 /// # Errors
 /// [`ListenError`].
 pub async fn bind(addr: SocketAddr) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(addr).await.map_err(|source| ListenError { addr, source })
+    TcpListener::bind(addr)
+        .await
+        .map_err(|source| ListenError { addr, source })
 }
 
 /// Serves until the state's `stop`.
 pub async fn serve(listener: TcpListener, web: Web) {
     let stop = web.stop.clone();
-    let served = axum::serve(listener, router(web)).with_graceful_shutdown(stop.cancelled_owned()).await;
+    let served = axum::serve(listener, router(web))
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await;
     if let Err(e) = served {
         tracing::error!("web: {e}");
     }

@@ -28,7 +28,13 @@ struct ErrorBody {
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, error: ErrorBody { code, message: message.into() } }
+        Self {
+            status,
+            error: ErrorBody {
+                code,
+                message: message.into(),
+            },
+        }
     }
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)

@@ -13,12 +13,26 @@ struct Phone;
 pub(super) async fn serve(uri: Uri) -> Response {
     let path = uri.path().trim_start_matches('/');
     if path.starts_with("api/") {
-        return super::model::ApiError::not_found("no such route; see /api/openapi.json").into_response();
+        return super::model::ApiError::not_found("no such route; see /api/openapi.json")
+            .into_response();
     }
     let path = if path.is_empty() { "index.html" } else { path };
-    let Some(file) = Phone::get(path) else { return (StatusCode::NOT_FOUND, "not found").into_response() };
-    let keep = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
-    ([(header::CONTENT_TYPE, content_type(path)), (header::CACHE_CONTROL, keep)], file.data).into_response()
+    let Some(file) = Phone::get(path) else {
+        return (StatusCode::NOT_FOUND, "not found").into_response();
+    };
+    let keep = if path.starts_with("assets/") {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
+    (
+        [
+            (header::CONTENT_TYPE, content_type(path)),
+            (header::CACHE_CONTROL, keep),
+        ],
+        file.data,
+    )
+        .into_response()
 }
 
 fn content_type(path: &str) -> &'static str {
