@@ -418,17 +418,16 @@ impl Sections {
         }
         journal.finish(&["fold_every"]);
 
-        let influx = match self.influx {
-            Some(table) => Some(check_influx(
+        let influx = self.influx.map(|table| {
+            check_influx(
                 Section {
                     name: "influx",
                     table,
                     faults,
                 },
                 dir,
-            )),
-            None => None,
-        };
+            )
+        });
 
         let mut web = Section {
             name: "web",

@@ -112,17 +112,16 @@ impl Link {
                         }
                     }
                 }
-                Event::Incoming(Packet::SubAck(ack)) => {
+                Event::Incoming(Packet::SubAck(ack))
                     if ack
                         .return_codes
                         .iter()
-                        .any(|c| matches!(c, rumqttc::SubscribeReasonCode::Failure))
-                    {
-                        return format!(
-                            "the broker refuses the subscription to {}; let this client read them",
-                            UPLINK_FILTERS.join(" and ")
-                        );
-                    }
+                        .any(|c| matches!(c, rumqttc::SubscribeReasonCode::Failure)) =>
+                {
+                    return format!(
+                        "the broker refuses the subscription to {}; let this client read them",
+                        UPLINK_FILTERS.join(" and ")
+                    );
                 }
                 Event::Incoming(Packet::Publish(publish)) => {
                     // Never waits long: the broker sends no more than its own window without acknowledgements.

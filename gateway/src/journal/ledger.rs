@@ -48,11 +48,11 @@ impl Ranges {
     /// Takes `lo..=hi` in, joining what touches.
     pub fn insert(&mut self, lo: u32, hi: u32) {
         // The common case: the next places in line.
-        if let Some(last) = self.0.last_mut() {
-            if last.1.checked_add(1) == Some(lo) {
-                last.1 = hi;
-                return;
-            }
+        if let Some(last) = self.0.last_mut()
+            && last.1.checked_add(1) == Some(lo)
+        {
+            last.1 = hi;
+            return;
         }
         let first = self.0.partition_point(|r| r.1.saturating_add(1) < lo);
         let (mut lo, mut hi) = (lo, hi);

@@ -192,10 +192,11 @@ impl Writer {
         for answer in answers {
             answer(&outcome);
         }
-        if outcome.is_ok() && self.since_ledger >= LEDGER_EVERY {
-            if let Err(e) = self.write_ledger_now() {
-                tracing::warn!("ledger not written out, trying again later: {e}");
-            }
+        if outcome.is_ok()
+            && self.since_ledger >= LEDGER_EVERY
+            && let Err(e) = self.write_ledger_now()
+        {
+            tracing::warn!("ledger not written out, trying again later: {e}");
         }
     }
 
