@@ -4,8 +4,9 @@
 #   --nightly   also the slow forms: more crashes, more load, longer
 #   --help      this text
 #
-# Covers the workspace's members (firmware/wire, firmware/node) and the phone page. Needs Rust 1.95, Node.js 20
-# and npm. Builds go to $CARGO_TARGET_DIR, by default a folder in ~/.cache.
+# Needs Rust 1.95, Node.js 20 and npm. On Debian, as root, it installs the rest by itself: the
+# servers that the tests run (on ports and folders of their own; nothing is left running), Chromium,
+# and the compiler for the boards. Builds go to $CARGO_TARGET_DIR, by default a folder in ~/.cache.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -33,7 +34,56 @@ for tool in cargo node npm; do
 done
 
 # package=a file that it brings
-step "test runner"
+debian_packages='
+    influxdb=/usr/bin/influxd
+    victoria-metrics=/usr/bin/victoria-metrics
+    mosquitto=/usr/sbin/mosquitto
+    chromium=/usr/bin/chromium
+    llvm=/usr/bin/llvm-size
+    util-linux=/usr/bin/setpriv
+'
+# Standard library sources for the boards, for machines where rustup has no targets to download.
+if ! { have rustup && rustup target list --installed 2>/dev/null | grep -q thumbv7m-none-eabi; }; then
+    debian_packages+='
+    rustc-web=/usr/bin/rustc
+    cargo-web=/usr/bin/cargo
+    rust-web-src=/usr/lib/rustlib/src/rust/library/core/Cargo.toml
+'
+fi
+
+install_debian_packages() {
+    local missing=() entry
+    for entry in $debian_packages; do
+        [ -e "${entry#*=}" ] || missing+=("${entry%%=*}")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    have apt-get || die "missing: ${missing[*]} (this script can install them on Debian only)"
+    [ "$(id -u)" = 0 ] || die "missing: ${missing[*]}. Run: sudo apt-get install --no-install-recommends ${missing[*]}"
+    say "Installing ${missing[*]}"
+    # Packages start their service once installed unless this says no (101: forbidden by policy).
+    local policy=
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        policy=/usr/sbin/policy-rc.d
+        printf '#!/bin/sh\nexit 101\n' >$policy
+        chmod 755 $policy
+    fi
+    local code=0
+    { apt-get update -q &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"; } || code=$?
+    [ -z "$policy" ] || rm -f $policy
+    [ $code = 0 ] || die "apt-get failed"
+    # And would start it at the next boot.
+    if have systemctl; then
+        for entry in "${missing[@]}"; do
+            case $entry in
+                influxdb | victoria-metrics | mosquitto) systemctl disable --quiet "$entry" 2>/dev/null || true ;;
+            esac
+        done
+    fi
+}
+
+step "what has to be installed"
+install_debian_packages
 have cargo-nextest || cargo install --locked cargo-nextest
 
 # --- the page
@@ -41,6 +91,7 @@ have cargo-nextest || cargo install --locked cargo-nextest
 step "phone page"
 build_page
 (cd dashboards/phone && npm run check && npm test && npm run size)
+npm_install tests/browser
 
 # --- the Rust side
 
@@ -50,6 +101,15 @@ cargo fmt --all --check
 step "cargo clippy"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 
+step "build"
+# Tests and programs in one go: built apart, their dependencies would be built twice with different
+# features.
+cargo build --workspace --bins --tests --locked
+export SEN_BIN=$CARGO_TARGET_DIR/debug/sen
+
+step "firmware for the boards"
+scripts/firmware-targets.sh
+
 step "cargo nextest"
 if [ -n "$nightly" ]; then
     SEN_NIGHTLY=1 cargo nextest run --workspace --locked --profile nightly
@@ -57,4 +117,4 @@ else
     cargo nextest run --workspace --locked
 fi
 
-printf '\nALL GREEN: page, format, lints and tests passed in %s s\n' $((SECONDS - started))
+printf '\nALL GREEN: page, format, lints, firmware and tests passed in %s s\n' $((SECONDS - started))

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use sen_wire::{Channel, Hello};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Web;
-use super::model::{ApiError, Farm, History, Latest, Node, Plot};
+use super::model::{ApiError, Farm, History, Latest, Node, Params, Plot};
 use crate::ingest::refusals::Refused;
 use crate::reading::{Millis, NodeNum};
 use crate::registry::Registry;
@@ -176,7 +176,7 @@ pub(super) struct Which {
 #[utoipa::path(get, path = "/api/v1/latest", params(Which), responses((status = 200, body = Vec<Latest>)))]
 pub(super) async fn latest(
     State(web): State<Web>,
-    Query(which): Query<Which>,
+    Params(which): Params<Which>,
 ) -> Json<Vec<Latest>> {
     let (known, now) = (web.known.now(), web.clock.now());
     let wanted = |l: &Latest| {
@@ -213,7 +213,10 @@ pub(super) struct Range {
 
 /// A channel's history, down-sampled.
 #[utoipa::path(get, path = "/api/v1/history", params(Range), responses((status = 200, body = History), (status = 400, body = ApiError), (status = 404, body = ApiError)))]
-pub(super) async fn history(State(web): State<Web>, Query(range): Query<Range>) -> Answer<History> {
+pub(super) async fn history(
+    State(web): State<Web>,
+    Params(range): Params<Range>,
+) -> Answer<History> {
     let node = web
         .known
         .now()
@@ -227,7 +230,12 @@ pub(super) async fn history(State(web): State<Web>, Query(range): Query<Range>) 
     if from >= to {
         return Err(ApiError::bad_request("from must be before to"));
     }
-    let buckets = range.buckets.unwrap_or(300).clamp(1, MAX_BUCKETS);
+    let buckets = range.buckets.unwrap_or(300);
+    if !(1..=MAX_BUCKETS).contains(&buckets) {
+        return Err(ApiError::bad_request(format!(
+            "buckets must be between 1 and {MAX_BUCKETS}"
+        )));
+    }
     let h = web
         .journal
         .history(node.num, channel, from, to, buckets)

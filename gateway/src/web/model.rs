@@ -57,6 +57,22 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// A request's query as `T`; what does not fit is answered like every other error.
+pub(super) struct Params<T>(pub(super) T);
+
+impl<T: serde::de::DeserializeOwned, S: Sync> axum::extract::FromRequestParts<S> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        _: &S,
+    ) -> Result<Self, ApiError> {
+        axum::extract::Query::try_from_uri(&parts.uri)
+            .map(|q| Self(q.0))
+            .map_err(|e| ApiError::bad_request(e.body_text()))
+    }
+}
+
 /// The newest reading of a channel.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Latest {

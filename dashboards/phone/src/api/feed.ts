@@ -15,8 +15,8 @@ const TICK_MS = 5_000;
 const SILENCE_MS = 40_000;
 /** Sparklines and the nodes' state come with the overview only. */
 const REFRESH_MS = 10 * 60_000;
-/** New channels tend to come together. */
-const NEWCOMER_DELAY_MS = 1_500;
+/** New channels tend to come together: one overview for all that come within this. */
+const NEWCOMER_DELAY_MS = 500;
 
 let stream: EventSource | null = null;
 let retry: ReturnType<typeof setTimeout> | undefined;
@@ -92,8 +92,11 @@ function take(data: unknown): void {
   }
   if (now > 0) alive(now);
   if (!applyLatest(list)) {
-    clearTimeout(newcomer);
-    newcomer = setTimeout(() => void refresh().catch(() => undefined), NEWCOMER_DELAY_MS);
+    // Counted from the first newcomer: a stream that never pauses must not put this off for ever.
+    newcomer ??= setTimeout(() => {
+      newcomer = undefined;
+      void refresh().catch(() => undefined);
+    }, NEWCOMER_DELAY_MS);
   }
 }
 
