@@ -221,7 +221,13 @@ impl Sink {
         let mut pause = FIRST_PAUSE;
         let mut waiting = vec![lines];
         while let Some(part) = waiting.pop() {
-            match self.client.write(part).await {
+            // A request that hangs must not put off a stop: it is let go, and sent again by the drain. Writing a point twice
+            // leaves one.
+            let answer = tokio::select! {
+                () = async { match stop { Some(s) => s.cancelled().await, None => std::future::pending().await } } => return false,
+                answer = self.client.write(part) => answer,
+            };
+            match answer {
                 Ok(()) => pause = FIRST_PAUSE,
                 Err(WriteError::Refused(reason)) => {
                     if let [only] = part {
