@@ -21,9 +21,10 @@ pub const GATEWAY_PASSWORD: &str = "gateway-password-0123";
 pub enum Persistence {
     /// Memory only.
     None,
-    /// Written to disk after every change, within a second: what its default settings (every 30
-    /// minutes) do not do.
+    /// Written to disk after every change, within a second.
     EveryChange,
+    /// Written to disk at an orderly stop (and every 30 minutes): its default settings.
+    AtStop,
 }
 
 /// Who may come in.
@@ -59,6 +60,10 @@ impl Mosquitto {
         );
         match persistence {
             Persistence::None => config.push_str("persistence false\n"),
+            Persistence::AtStop => config.push_str(&format!(
+                "persistence true\npersistence_location {}/\n",
+                dir.path().display()
+            )),
             Persistence::EveryChange => config.push_str(&format!(
                 "persistence true\npersistence_location {}/\nautosave_on_changes true\n\
                  autosave_interval 1\n",

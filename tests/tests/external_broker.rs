@@ -1,7 +1,7 @@
 //! Mosquitto in front: PUBACK is Mosquitto's word, the receipt is the gateway's.
 
 use anyhow::Result;
-use sen_tests::device::{Device, Keeps};
+use sen_tests::device::{Device, Keeps, PER_PACK};
 use sen_tests::mosquitto::{Access, Mosquitto, Persistence};
 use sen_tests::sen::{Sen, Setup, password, who};
 use sen_tests::{promises, wait};
@@ -58,4 +58,34 @@ async fn everything_arrives_through_crashes_of_either_side() -> Result<()> {
         assert_eq!(node["missing"], 0, "{node}");
     }
     promises::check(&devices, &sen.dump()?)
+}
+
+/// Mosquitto 2.0 sends a queue that it has read back from its file at once, whatever the window is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_queue_from_a_brokers_file_arrives() -> Result<()> {
+    const PACKS: usize = 6_000;
+    let mut setup = Setup::new(1);
+    let node = setup.nodes[0].clone();
+    let access = Access::Nodes(vec![(node.clone(), password(&node))]);
+    let mut mosquitto = Mosquitto::start(&access, Persistence::AtStop).await?;
+    setup = setup.external(mosquitto.addr());
+    let mut sen = Sen::start(&setup).await?;
+    sen.kill9();
+    let mut device = Device::start(mosquitto.addr(), who(&node), 1 << 32, Keeps::UntilPuback);
+    let goal = PACKS * PER_PACK as usize;
+    wait::until_true("queued packs", wait::PATIENCE, || {
+        device.ledger().acked.len() >= goal
+    })
+    .await?;
+    device.finish(wait::PATIENCE).await?;
+    mosquitto.stop()?;
+    mosquitto.restart().await?;
+    sen.restart().await?;
+    let sent = device.ledger().sent.len();
+    wait::until("all of the queue", wait::PATIENCE, || async {
+        let node = sen.node(&node).await?;
+        Ok((node["received"] == sent && node["missing"] == 0).then_some(()))
+    })
+    .await?;
+    promises::check(&[device], &sen.dump()?)
 }

@@ -21,8 +21,10 @@ use crate::ingest::{Incoming, Ingest, Outcome};
 
 /// Largest packet that is read; ingest refuses far below it, with a reason. (rumqttc's own 10 KiB ends in a reconnect loop.)
 const MAX_PACKET: usize = 256 * 1024;
-/// Messages in the hands of ingest at once.
-const IN_HAND: usize = 1_024;
+/// Messages in the hands of ingest at once: what the memory for them is bounded by.
+const IN_HAND: u32 = 1_024;
+/// Acknowledgements and receipts on their way to the client; those beyond wait in their tasks.
+const REQUESTS: usize = 256;
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// rumqttc wakes at least at every keep-alive; silence beyond this is a livelock.
 const WATCHDOG: Duration = Duration::from_secs(60);
@@ -93,10 +95,18 @@ impl Link {
 
     /// One client from its making to its end; says what ended it.
     async fn session(&self, pause: &mut Duration) -> String {
-        let (client, mut events) = AsyncClient::new(self.options.clone(), IN_HAND);
-        let in_hand = Arc::new(Semaphore::new(IN_HAND));
+        let (client, mut events) = AsyncClient::new(self.options.clone(), REQUESTS);
+        let in_hand = Arc::new(Semaphore::new(IN_HAND as usize));
+        // Messages that found no place in hand. The broker still has them and sends them again to the next client.
+        let mut owed = 0u64;
         loop {
-            let event = match tokio::time::timeout(WATCHDOG, events.poll()).await {
+            let polled = tokio::select! {
+                polled = tokio::time::timeout(WATCHDOG, events.poll()) => polled,
+                _ = in_hand.acquire_many(IN_HAND), if owed > 0 => {
+                    return format!("it sent {owed} messages more at once than are taken in hand; asking for them again");
+                }
+            };
+            let event = match polled {
                 Err(_) => return format!("no sign of life for {WATCHDOG:?}"),
                 Ok(Err(e)) => return e.to_string(),
                 Ok(Ok(event)) => event,
@@ -124,9 +134,11 @@ impl Link {
                     );
                 }
                 Event::Incoming(Packet::Publish(publish)) => {
-                    // Never waits long: the broker sends no more than its own window without acknowledgements.
-                    let Ok(permit) = in_hand.clone().acquire_owned().await else {
-                        return "closing".to_owned();
+                    // Never waits: acknowledgements leave through this same loop. A broker keeps within its window, but
+                    // Mosquitto 2.0 sends all that it has queued when it comes up again from its file.
+                    let Ok(permit) = in_hand.clone().try_acquire_owned() else {
+                        owed += 1;
+                        continue;
                     };
                     let (ingest, client) = (self.ingest.clone(), client.clone());
                     tokio::spawn(async move {
