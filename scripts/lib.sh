@@ -4,6 +4,38 @@ say() { printf '\n==> %s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
+# Installs what is missing of `package=a file that it brings`…, without starting any service.
+install_debian_packages() {
+    local missing=() entry
+    for entry in "$@"; do
+        [ -e "${entry#*=}" ] || missing+=("${entry%%=*}")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    have apt-get || die "missing: ${missing[*]} (this script can install them on Debian only)"
+    [ "$(id -u)" = 0 ] || die "missing: ${missing[*]}. Run: sudo apt-get install --no-install-recommends ${missing[*]}"
+    say "Installing ${missing[*]}"
+    # Packages start their service once installed unless this says no (101: forbidden by policy).
+    local policy=
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        policy=/usr/sbin/policy-rc.d
+        printf '#!/bin/sh\nexit 101\n' >$policy
+        chmod 755 $policy
+    fi
+    local code=0
+    { apt-get update -q &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"; } || code=$?
+    [ -z "$policy" ] || rm -f $policy
+    [ $code = 0 ] || die "apt-get failed"
+    # And would start it at the next boot.
+    if have systemctl; then
+        for entry in "${missing[@]}"; do
+            case $entry in
+                influxdb | victoria-metrics | mosquitto) systemctl disable --quiet "$entry" 2>/dev/null || true ;;
+            esac
+        done
+    fi
+}
+
 # npm ci, unless node_modules was made from this very lock file.
 npm_install() {
     local dir=$1 stamp sum

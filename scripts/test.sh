@@ -41,6 +41,7 @@ debian_packages='
     chromium=/usr/bin/chromium
     llvm=/usr/bin/llvm-size
     util-linux=/usr/bin/setpriv
+    build-essential=/usr/bin/make
 '
 # Standard library sources for the boards, for machines where rustup has no targets to download.
 if ! { have rustup && rustup target list --installed 2>/dev/null | grep -q thumbv7m-none-eabi; }; then
@@ -51,39 +52,9 @@ if ! { have rustup && rustup target list --installed 2>/dev/null | grep -q thumb
 '
 fi
 
-install_debian_packages() {
-    local missing=() entry
-    for entry in $debian_packages; do
-        [ -e "${entry#*=}" ] || missing+=("${entry%%=*}")
-    done
-    [ ${#missing[@]} -gt 0 ] || return 0
-    have apt-get || die "missing: ${missing[*]} (this script can install them on Debian only)"
-    [ "$(id -u)" = 0 ] || die "missing: ${missing[*]}. Run: sudo apt-get install --no-install-recommends ${missing[*]}"
-    say "Installing ${missing[*]}"
-    # Packages start their service once installed unless this says no (101: forbidden by policy).
-    local policy=
-    if [ ! -e /usr/sbin/policy-rc.d ]; then
-        policy=/usr/sbin/policy-rc.d
-        printf '#!/bin/sh\nexit 101\n' >$policy
-        chmod 755 $policy
-    fi
-    local code=0
-    { apt-get update -q &&
-        DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"; } || code=$?
-    [ -z "$policy" ] || rm -f $policy
-    [ $code = 0 ] || die "apt-get failed"
-    # And would start it at the next boot.
-    if have systemctl; then
-        for entry in "${missing[@]}"; do
-            case $entry in
-                influxdb | victoria-metrics | mosquitto) systemctl disable --quiet "$entry" 2>/dev/null || true ;;
-            esac
-        done
-    fi
-}
-
 step "what has to be installed"
-install_debian_packages
+# shellcheck disable=SC2086
+install_debian_packages $debian_packages
 have cargo-nextest || cargo install --locked cargo-nextest
 
 # --- the page

@@ -19,6 +19,8 @@ pub const SPARK_HOURS: usize = 24;
 const STEPS: usize = 5;
 /// Rows taken from the journal at once.
 const ROWS: usize = 2_000;
+/// Pause between looks into the journal: people do not see it, and a busy journal is read in strides.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 /// Batches that a slow listener of the stream may lag behind before it loses some.
 const STREAM: usize = 64;
 
@@ -232,10 +234,14 @@ impl Live {
     /// Follows the journal from row `at` until `stop`.
     pub async fn follow(self, journal: Journal, mut at: i64, stop: CancellationToken) {
         let mut head = journal.head();
+        let mut caught_up = false;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 moved = head.wait_for(|h| *h > at) => if moved.is_err() { return },
+            }
+            if caught_up {
+                tokio::time::sleep(PAUSE).await;
             }
             let rows = match journal.rows_after(at, ROWS).await {
                 Ok(rows) => rows,
@@ -246,6 +252,7 @@ impl Live {
                 }
             };
             // An empty answer means that the rows were folded and trimmed meanwhile: nothing newer is left to show.
+            caught_up = rows.len() < ROWS;
             at = rows.last().map_or(*head.borrow(), |r| r.id);
             let mut changed: Vec<(NodeNum, Channel)> = rows
                 .iter()

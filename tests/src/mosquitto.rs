@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 
 use crate::net::free_addr;
 use crate::process::{Program, Running, TestDir};
@@ -42,6 +44,7 @@ pub struct Mosquitto {
     process: Running,
     program: Program,
     addr: SocketAddr,
+    tls: Option<SocketAddr>,
     dir: TestDir,
 }
 
@@ -51,7 +54,26 @@ impl Mosquitto {
     /// # Errors
     /// When it does not come up.
     pub async fn start(access: &Access, persistence: Persistence) -> Result<Self> {
+        Self::start_in(TestDir::new()?, access, persistence, false).await
+    }
+
+    /// One that also listens with TLS ([`Mosquitto::tls_addr`]), under a certificate for `localhost` of an authority
+    /// made for it ([`Mosquitto::ca_file`]).
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn start_tls(access: &Access, persistence: Persistence) -> Result<Self> {
         let dir = TestDir::new()?;
+        write_certificates(dir.path())?;
+        Self::start_in(dir, access, persistence, true).await
+    }
+
+    async fn start_in(
+        dir: TestDir,
+        access: &Access,
+        persistence: Persistence,
+        tls: bool,
+    ) -> Result<Self> {
         let mut config = String::from(
             // Without `user root` it becomes another user, which both clears the parent-death
             // signal and bars it from the test's folder.
@@ -78,10 +100,18 @@ impl Mosquitto {
         }
         for _ in 0..5 {
             let addr = free_addr();
+            let tls = tls.then(free_addr);
             let file = dir.path().join("mosquitto.conf");
+            let at = dir.path().display();
+            let secured = tls.map_or_else(String::new, |tls| {
+                format!(
+                    "listener {} 127.0.0.1\ncertfile {at}/server.pem\nkeyfile {at}/server.key\n",
+                    tls.port()
+                )
+            });
             fs::write(
                 &file,
-                format!("listener {} 127.0.0.1\n{config}", addr.port()),
+                format!("listener {} 127.0.0.1\n{config}{secured}", addr.port()),
             )?;
             let program = Program::new("mosquitto", "mosquitto").arg("-c").arg(file);
             let mut process = program.start(dir.path())?;
@@ -90,6 +120,7 @@ impl Mosquitto {
                     process,
                     program,
                     addr,
+                    tls,
                     dir,
                 });
             }
@@ -101,6 +132,20 @@ impl Mosquitto {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Where it listens with TLS.
+    ///
+    /// # Errors
+    /// When it was started without.
+    pub fn tls_addr(&self) -> Result<SocketAddr> {
+        self.tls.context("started without TLS")
+    }
+
+    /// The certificate that its own is checked against.
+    #[must_use]
+    pub fn ca_file(&self) -> PathBuf {
+        self.dir.path().join("ca.pem")
     }
 
     /// The process, for signals and figures.
@@ -172,4 +217,21 @@ fn write_access(dir: &Path, nodes: &[(String, String)]) -> Result<String> {
         passwords.display(),
         acl_file.display()
     ))
+}
+
+/// An authority and a server certificate under it.
+fn write_certificates(dir: &Path) -> Result<()> {
+    let ca_key = KeyPair::generate()?;
+    let mut ca = CertificateParams::new(Vec::new())?;
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    fs::write(dir.join("ca.pem"), ca.self_signed(&ca_key)?.pem())?;
+    let issuer = Issuer::new(ca, ca_key);
+    let key = KeyPair::generate()?;
+    let server = CertificateParams::new(vec!["localhost".to_owned()])?;
+    fs::write(
+        dir.join("server.pem"),
+        server.signed_by(&key, &issuer)?.pem(),
+    )?;
+    fs::write(dir.join("server.key"), key.serialize_pem())?;
+    Ok(())
 }

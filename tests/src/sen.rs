@@ -41,6 +41,8 @@ pub enum Broker {
     Embedded,
     /// One outside.
     External(SocketAddr),
+    /// One outside on that port of localhost, by TLS, with the certificate to check against.
+    ExternalTls(u16, PathBuf),
 }
 
 /// Where it writes.
@@ -102,6 +104,13 @@ impl Setup {
     #[must_use]
     pub fn external(mut self, addr: SocketAddr) -> Self {
         self.broker = Broker::External(addr);
+        self
+    }
+
+    /// With a broker outside that is reached by TLS, its certificate checked against that of `ca_file`.
+    #[must_use]
+    pub fn external_tls(mut self, addr: SocketAddr, ca_file: PathBuf) -> Self {
+        self.broker = Broker::ExternalTls(addr.port(), ca_file);
         self
     }
 }
@@ -438,17 +447,25 @@ pub async fn ready(process: &mut Running) -> Result<Bound> {
     found.map_err(|status| anyhow::anyhow!("sen ended: {status}\n{}", tail(&process.stderr(), 20)))
 }
 
+fn external(place: &str) -> String {
+    format!(
+        "mode = \"external\"\n{place}\nusername = \"{}\"\npassword = \"{}\"\nclient_id = \"sen\"",
+        mosquitto::GATEWAY_USER,
+        mosquitto::GATEWAY_PASSWORD
+    )
+}
+
 fn config_text(setup: &Setup, dir: &Path, mqtt: SocketAddr, web: SocketAddr) -> String {
     let default = dir.join("data");
     let data = setup.data_dir.as_ref().unwrap_or(&default).display();
     let broker = match &setup.broker {
         Broker::Embedded => format!("mode = \"embedded\"\nlisten = \"{mqtt}\""),
-        Broker::External(addr) => format!(
-            "mode = \"external\"\nurl = \"mqtt://{addr}\"\nusername = \"{}\"\npassword = \"{}\"\n\
-             client_id = \"sen\"",
-            mosquitto::GATEWAY_USER,
-            mosquitto::GATEWAY_PASSWORD
-        ),
+        Broker::External(addr) => external(&format!("url = \"mqtt://{addr}\"")),
+        // The name that is in the certificate.
+        Broker::ExternalTls(port, ca_file) => external(&format!(
+            "url = \"mqtts://localhost:{port}\"\nca_file = \"{}\"",
+            ca_file.display()
+        )),
     };
     let influx = match &setup.influx {
         Influx::None => String::new(),

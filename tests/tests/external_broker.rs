@@ -89,3 +89,29 @@ async fn a_long_queue_from_a_brokers_file_arrives() -> Result<()> {
     .await?;
     promises::check(&[device], &sen.dump()?)
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_is_checked() -> Result<()> {
+    let node = Setup::new(1).nodes[0].clone();
+    let access = Access::Nodes(vec![(node.clone(), password(&node))]);
+    let mosquitto = Mosquitto::start_tls(&access, Persistence::None).await?;
+    let stranger = Mosquitto::start_tls(&access, Persistence::None).await?;
+
+    let trusted = Setup::new(1).external_tls(mosquitto.tls_addr()?, mosquitto.ca_file());
+    let sen = Sen::start(&trusted).await?;
+    let mut device = Device::start(mosquitto.addr(), who(&node), 1 << 32, Keeps::UntilReceipt);
+    more(std::slice::from_ref(&device), "receipts by way of TLS").await?;
+    device.finish(wait::PATIENCE).await?;
+    promises::check(&[device], &sen.dump()?)?;
+
+    // The certificate of somebody else's authority.
+    let fooled = Setup::new(1).external_tls(mosquitto.tls_addr()?, stranger.ca_file());
+    let mut sen = Sen::start(&fooled).await?;
+    wait::until_true("the reason in the log", wait::PATIENCE, || {
+        sen.process().stderr().contains("invalid peer certificate")
+    })
+    .await?;
+    let health = sen.http().json("/api/v1/health").await?;
+    assert_eq!(health["broker"]["connected"], false, "{health}");
+    Ok(())
+}

@@ -3,6 +3,8 @@
 //! A file's faults are replayed as they are: sentinels, zeros for missing and flat lines are values, for the instrument gave
 //! them. An empty cell is no reading. `NaN` is a reading without a value, hence a fault.
 
+use std::io::Read;
+
 use sen_wire::{Channel, Decimal, Fault, Value};
 
 use crate::source::Column;
@@ -14,10 +16,7 @@ const NAN: i32 = i32::MIN + 1;
 /// Why a recording can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SeriesError {
-    /// Not the gzip that it should be.
-    #[error("can't unpack the recording")]
-    Unpack(#[from] std::io::Error),
-    /// Not the CSV that it should be.
+    /// Not the gzip or the CSV that it should be.
     #[error("can't read the recording")]
     Csv(#[from] csv::Error),
     /// A column is not there.
@@ -64,11 +63,10 @@ pub struct Row {
 }
 
 impl Series {
-    pub(crate) fn read(csv: &str, columns: &[Column]) -> Result<Self, SeriesError> {
+    /// Reads it as it comes, so that the text is never in memory as a whole.
+    pub(crate) fn read(csv: impl Read, columns: &[Column]) -> Result<Self, SeriesError> {
         // Rows of other loggers and the footer have other lengths in some files.
-        let mut reader = csv::ReaderBuilder::new()
-            .flexible(true)
-            .from_reader(csv.as_bytes());
+        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(csv);
         let headers = reader.headers()?.clone();
         let mut places = Vec::new();
         for column in columns {
@@ -202,11 +200,12 @@ impl Cells {
                 .and_then(|mantissa| i32::try_from(mantissa).ok()),
         };
         let mantissas: Option<Vec<_>> = cells.iter().map(mantissa).collect();
-        let mantissas = mantissas.ok_or_else(|| SeriesError::Cell {
+        let mut mantissas = mantissas.ok_or_else(|| SeriesError::Cell {
             time: "some row".into(),
             column: column.header,
             cell: "a number of more than nine digits".into(),
         })?;
+        mantissas.shrink_to_fit();
         Ok(Self {
             channel: column.channel,
             exponent,

@@ -101,13 +101,17 @@ impl Source {
     /// The text of [`file`](Self::file).
     pub fn csv(self) -> std::io::Result<String> {
         let mut text = String::new();
-        flate2::read::GzDecoder::new(self.file()).read_to_string(&mut text)?;
+        self.reader().read_to_string(&mut text)?;
         Ok(text)
+    }
+
+    fn reader(self) -> impl Read {
+        flate2::read::GzDecoder::new(self.file())
     }
 
     /// Reads it.
     pub fn load(self) -> Result<Series, SeriesError> {
-        Series::read(&self.csv()?, &self.columns())
+        Series::read(self.reader(), &self.columns())
     }
 
     pub(crate) fn columns(self) -> Vec<Column> {

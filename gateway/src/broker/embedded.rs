@@ -37,6 +37,9 @@ use crate::registry::Known;
 const MAX_PACKET: u32 = 256 * 1024;
 /// A client that connects and says nothing is let go after this.
 const HANDSHAKE: Duration = Duration::from_secs(15);
+/// Connections that are asked for their name at once; the others wait. The library keeps about a kilobyte for each from the
+/// start on.
+const HANDSHAKES: usize = 1_000;
 /// Connections at most.
 const MAX_CLIENTS: usize = 10_000;
 /// How long a client whose uplink can't be stored is held before it is let go: keeps it from hammering.
@@ -85,7 +88,7 @@ impl Embedded {
             .allow_anonymous(false)
             .max_packet_size(MAX_PACKET)
             .max_connections(MAX_CLIENTS)
-            .max_handshaking_limit(MAX_CLIENTS)
+            .max_handshaking_limit(HANDSHAKES)
             .handshake_timeout(HANDSHAKE)
             .max_inflight(NonZeroU16::new(64).unwrap_or(NonZeroU16::MIN))
             .max_mqueue_len(QUEUE)

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -16,6 +16,12 @@ use crate::reading::{Millis, NodeNum, Reading};
 
 /// Most jobs in one commit: bounds how long the first of them waits.
 const GROUP_JOBS: usize = 1_024;
+/// Commits of few jobs keep this distance: a message that comes alone is committed at once, a steady trickle shares fsyncs.
+const SPACING: Duration = Duration::from_millis(5);
+/// Jobs that are enough company not to wait for more.
+const COMPANY: usize = 32;
+/// First wait for company; each further one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_micros(150);
 /// Rows after which the ledger is written out, so that a start replays no more than these.
 const LEDGER_EVERY: u64 = 50_000;
 
@@ -121,13 +127,37 @@ struct Staged {
 
 type Answer = Box<dyn FnOnce(&Result<(), StoreError>) + Send>;
 
+/// Waits for company until the group is worth a commit or the last one is long enough ago.
+fn gather(jobs: &mut mpsc::Receiver<Job>, group: &mut Vec<Job>, last: Instant) {
+    let mut wait = FIRST_WAIT;
+    loop {
+        while group.len() < GROUP_JOBS
+            && let Ok(job) = jobs.try_recv()
+        {
+            group.push(job);
+        }
+        let left = SPACING.saturating_sub(last.elapsed());
+        let closing = group.iter().any(|j| matches!(j, Job::Close(_)));
+        if group.len() >= COMPANY || left.is_zero() || closing {
+            return;
+        }
+        std::thread::sleep(wait.min(left));
+        wait *= 2;
+    }
+}
+
 impl Writer {
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut group = Vec::with_capacity(GROUP_JOBS);
+        let mut last: Option<Instant> = None;
         loop {
             if jobs.blocking_recv_many(&mut group, GROUP_JOBS) == 0 {
                 break;
             }
+            if let Some(last) = last {
+                gather(&mut jobs, &mut group, last);
+            }
+            last = Some(Instant::now());
             let mut closing = None;
             let mut batch = Vec::with_capacity(group.len());
             for job in group.drain(..) {
