@@ -26,6 +26,7 @@
 extern crate std;
 
 pub mod clock;
+pub mod flash;
 pub mod node;
 pub mod outbox;
 pub mod runner;
@@ -34,6 +35,7 @@ pub mod schedule;
 pub mod session;
 
 pub use clock::Stamp;
+pub use flash::FlashOutbox;
 pub use node::{Identity, Node};
 pub use outbox::{Entry, RamOutbox, Storage};
 pub use runner::{Link, Probes, Timer, run};
