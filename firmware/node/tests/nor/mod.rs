@@ -3,6 +3,8 @@
 //! Bits go from 1 to 0 only, words are written once, pages are erased whole. To break one of these rules is a panic: a real
 //! flash would give no error, but wrong bits.
 
+#![allow(unreachable_pub, reason = "a part of one test")]
+
 use std::{cell::RefCell, rc::Rc};
 
 use embedded_storage_async::nor_flash::{
