@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use embassy_futures::block_on;
 use nor::{Dice, Failure, Nor, Tear};
-use sen_node::{Entry, FlashOutbox, Stamp, Storage, flash::Error};
+use sen_node::{Entry, FlashOutbox, Stamp, Storage, flash::Error, node::boot_number};
 use sen_wire::{Channel, Decimal, Fault, Ids, Quantity, Value};
 
 const ALL: Ids = Ids { boot: 0, seq: 0 };
@@ -433,4 +433,348 @@ fn survives_a_second_cut_while_it_recovers() {
     }
     println!("{cuts} cuts");
     assert!(cuts as u64 > steps * 9);
+}
+
+fn entry(boot: u64, seq: u32) -> Entry {
+    Entry {
+        ids: Ids { boot, seq },
+        channel: Channel::first(Quantity::WaterTemperature),
+        value: Value::Number(Decimal::new(2_530 + i64::from(seq % 100), -2)),
+        stamp: Stamp::Utc(1_782_000_000_000 + i64::from(seq) * 150_000),
+    }
+}
+
+fn ids_of<const W: usize, const P: usize>(outbox: &mut FlashOutbox<Nor<W, P>>) -> Vec<Ids> {
+    let mut ids = Vec::new();
+    block_on(outbox.visit(ALL, |entry| {
+        ids.push(entry.ids);
+        ControlFlow::Continue(())
+    }))
+    .expect("reads");
+    ids
+}
+
+/// Cuts wherever they fall, as many as there are, each tear, both kinds of flash.
+fn run_with_cuts<const W: usize, const P: usize>(ops: &[Op], cuts: &[(u64, Tear)], ecc: bool) {
+    let mut world = World::<W, P>::new(7, ecc);
+    let mut cuts = cuts.iter();
+    let arm = |world: &World<W, P>, cut: Option<&(u64, Tear)>| {
+        if let Some((steps, tear)) = cut {
+            world.chip.cut_after(*steps, *tear);
+        }
+    };
+    world.open().expect("power");
+    arm(&world, cuts.next());
+    for op in ops {
+        if world.act(*op).is_err() {
+            world.recover(None);
+            arm(&world, cuts.next());
+        }
+    }
+    world.doing = Pending::Nothing;
+    world.chip.power_on();
+    world.open().expect("power");
+    world.check();
+}
+
+mod random {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn op() -> impl Strategy<Value = Op> {
+        prop_oneof![
+            12 => Just(Op::Append),
+            2 => (0..=100u8).prop_map(Op::Acknowledge),
+            1 => (0..=100u8).prop_map(Op::Visit),
+            1 => Just(Op::Restart),
+        ]
+    }
+
+    fn cut() -> impl Strategy<Value = (u64, Tear)> {
+        // Without fading: the model follows one thing that fades, not many.
+        (0..60u64, proptest::sample::select(&Tear::ALL[..4]))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+        #[test]
+        fn survives_any_workload_and_any_cuts(
+            ops in prop::collection::vec(op(), 0..300),
+            cuts in prop::collection::vec(cut(), 0..20),
+            ecc: bool,
+        ) {
+            run_with_cuts::<4, 320>(&ops, &cuts, ecc);
+            run_with_cuts::<8, 320>(&ops, &cuts, ecc);
+            run_with_cuts::<32, 384>(&ops, &cuts, ecc);
+        }
+    }
+}
+
+#[test]
+fn keeps_what_it_says_drops_the_oldest_and_counts_them() {
+    let chip = Nor::<8, 512>::new(6, 1);
+    let mut outbox = block_on(FlashOutbox::open(chip, INCARNATION)).expect("opens");
+    let kept = FlashOutbox::<Nor<8, 512>>::readings_kept(6);
+    let boot = outbox.boot();
+    for seq in 0..5_000 {
+        block_on(outbox.append(&entry(boot, seq))).expect("appends");
+        assert_eq!(outbox.dropped() + outbox.pending(), seq + 1);
+        // The start takes a slot too.
+        assert!(outbox.pending() >= kept.min(seq), "less than is promised");
+    }
+    let ids = ids_of(&mut outbox);
+    assert_eq!(ids.len() as u32, outbox.pending());
+    let expected = (outbox.dropped()..5_000).map(|seq| Ids { boot, seq });
+    assert!(ids.into_iter().eq(expected));
+
+    // What was acknowledged in time does not count as dropped.
+    let dropped = outbox.dropped();
+    for seq in 5_000..10_000 {
+        block_on(outbox.append(&entry(boot, seq))).expect("appends");
+        block_on(outbox.acknowledge(Ids { boot, seq })).expect("marks");
+    }
+    assert_eq!((outbox.pending(), ids_of(&mut outbox)), (0, Vec::new()));
+    assert!(
+        outbox.dropped() - dropped <= 20,
+        "only what its own mark pushed out"
+    );
+}
+
+#[test]
+fn refuses_to_go_backwards() {
+    let chip = Nor::<4, 512>::new(4, 1);
+    let mut outbox = block_on(FlashOutbox::open(chip, INCARNATION)).expect("opens");
+    let boot = outbox.boot();
+    block_on(outbox.append(&entry(boot, 5))).expect("appends");
+    for (boot, seq) in [(boot, 5), (boot, 4), (boot - 1, 9)] {
+        assert_eq!(
+            block_on(outbox.append(&entry(boot, seq))),
+            Err(Error::NotRising)
+        );
+    }
+    let mut outbox = block_on(FlashOutbox::open(outbox.into_flash(), 1)).expect("opens");
+    assert_eq!(
+        block_on(outbox.append(&entry(boot, 5))),
+        Err(Error::NotRising)
+    );
+    assert_eq!(outbox.newest(), Some(Ids { boot, seq: 5 }));
+    assert_eq!(
+        outbox.boot(),
+        boot + 1,
+        "the incarnation is the one of the format"
+    );
+}
+
+/// Acknowledging the same, or what is not there, writes nothing.
+#[test]
+fn a_repeated_receipt_costs_no_flash() {
+    let chip = Nor::<4, 512>::new(4, 1);
+    let mut outbox = block_on(FlashOutbox::open(chip.clone(), INCARNATION)).expect("opens");
+    let boot = outbox.boot();
+    for seq in 0..8 {
+        block_on(outbox.append(&entry(boot, seq))).expect("appends");
+    }
+    block_on(outbox.acknowledge(Ids { boot, seq: 3 })).expect("marks");
+    let before = chip.0.borrow().steps;
+    for seq in [3, 2, 0] {
+        block_on(outbox.acknowledge(Ids { boot, seq })).expect("marks");
+    }
+    block_on(outbox.acknowledge(ALL)).expect("marks");
+    assert_eq!(chip.0.borrow().steps, before);
+    block_on(outbox.acknowledge(Ids {
+        boot: u64::MAX,
+        seq: 0,
+    }))
+    .expect("marks");
+    assert_eq!(outbox.pending(), 0);
+}
+
+#[test]
+fn another_layout_is_left_alone_until_it_is_formatted() {
+    let chip = Nor::<4, 512>::new(6, 1);
+    let mut outbox = block_on(FlashOutbox::open(chip.clone(), INCARNATION)).expect("opens");
+    let boot = outbox.boot();
+    for seq in 0..200 {
+        block_on(outbox.append(&entry(boot, seq))).expect("appends");
+    }
+    // The same flash, but a partition of two pages less.
+    let smaller = Nor::<4, 512>::new(4, 1);
+    {
+        let (from, to) = (chip.0.borrow(), &mut *smaller.0.borrow_mut());
+        to.copy_from(&from);
+    }
+    let before = smaller.0.borrow().steps;
+    let refused = block_on(FlashOutbox::open(smaller.clone(), 1)).map(|_| ());
+    assert_eq!(refused, Err(Error::OtherLayout));
+    assert_eq!(smaller.0.borrow().steps, before, "nothing is written");
+    let mut outbox = block_on(FlashOutbox::format(smaller, 0x1234)).expect("formats");
+    assert_eq!(outbox.boot(), boot_number(0x1234, 1));
+    assert_eq!((outbox.dropped(), ids_of(&mut outbox)), (0, Vec::new()));
+
+    let tiny = block_on(FlashOutbox::open(Nor::<4, 512>::new(2, 1), 1)).map(|_| ());
+    assert_eq!(tiny, Err(Error::PageCount));
+}
+
+/// The flash fails now and then, with the power on: what was confirmed stays, what was refused may be there.
+#[test]
+fn lives_on_with_a_flash_that_fails_at_times() {
+    for seed in 1..200 {
+        let chip = Nor::<4, 512>::new(4, seed);
+        let mut outbox = block_on(FlashOutbox::open(chip.clone(), INCARNATION)).expect("opens");
+        let mut boot = outbox.boot();
+        let mut dice = Dice(seed);
+        let (mut confirmed, mut refused, mut through) = (Vec::new(), Vec::new(), ALL);
+        for seq in 0..60 {
+            chip.0.borrow_mut().failing = 20;
+            match block_on(outbox.append(&entry(boot, seq))) {
+                Ok(()) => confirmed.push(Ids { boot, seq }),
+                Err(_) => refused.push(Ids { boot, seq }),
+            }
+            if dice.below(8) == 0
+                && let Some(last) = confirmed.last()
+                && block_on(outbox.acknowledge(*last)).is_ok()
+            {
+                through = *last;
+            }
+            chip.0.borrow_mut().failing = 0;
+            if dice.below(20) == 0 {
+                outbox = block_on(FlashOutbox::open(chip.clone(), INCARNATION)).expect("opens");
+                boot = outbox.boot();
+            }
+            let seen = ids_of(&mut outbox);
+            assert!(seen.is_sorted_by(|a, b| a < b), "seed {seed}");
+            for ids in &seen {
+                assert!(
+                    confirmed.contains(ids) || refused.contains(ids),
+                    "seed {seed}: invented"
+                );
+            }
+            let kept: Vec<_> = confirmed.iter().filter(|ids| **ids > through).collect();
+            let dropped = outbox.dropped() as usize;
+            for ids in kept.iter().skip(dropped) {
+                assert!(seen.contains(ids), "seed {seed}: {ids:?} was lost");
+            }
+        }
+    }
+}
+
+#[test]
+fn wears_all_pages_alike() {
+    let chip = Nor::<8, 512>::new(7, 3);
+    let mut seq = 0;
+    for start in 1..=40 {
+        let mut outbox = block_on(FlashOutbox::open(chip.clone(), INCARNATION)).expect("opens");
+        let boot = outbox.boot();
+        for _ in 0..100 * start % 977 {
+            seq += 1;
+            block_on(outbox.append(&entry(boot, seq))).expect("appends");
+            if seq % 6 == 0 {
+                block_on(outbox.acknowledge(Ids { boot, seq })).expect("marks");
+            }
+        }
+    }
+    let erasures = chip.0.borrow().erasures.clone();
+    let (least, most) = (erasures.iter().min(), erasures.iter().max());
+    assert!(least > Some(&100), "many turns: {erasures:?}");
+    assert!(
+        most.zip(least)
+            .is_some_and(|(most, least)| most - least <= 1),
+        "{erasures:?}"
+    );
+}
+
+/// What it costs, on the flash of an ESP32: words of 4 bytes, pages of 4096, a partition of 512 KiB.
+#[test]
+fn figures() {
+    const MONTH: u32 = 30 * 24 * 4 * 6;
+    type Partition = FlashOutbox<Nor<4, 4096>>;
+    let slots = Partition::readings_kept(2);
+    println!(
+        "{slots} readings a page of 4096 bytes: {:.1} bytes each",
+        4096.0 / f64::from(slots)
+    );
+    let pages = (2..)
+        .find(|pages| Partition::readings_kept(*pages) >= MONTH)
+        .expect("some");
+    println!(
+        "a month of 6 channels every 15 minutes, {MONTH} readings: {pages} pages, {} KiB",
+        pages * 4
+    );
+    println!(
+        "128 pages, 512 KiB: {} readings kept",
+        Partition::readings_kept(128)
+    );
+    assert!(pages <= 128);
+
+    let chip = Nor::<4, 4096>::new(128, 1);
+    let mut outbox = block_on(FlashOutbox::open(chip.clone(), INCARNATION)).expect("opens");
+    let boot = outbox.boot();
+    let erased = |chip: &Nor<4, 4096>| chip.0.borrow().erasures.iter().sum::<u32>();
+    let before = erased(&chip);
+    for seq in 0..MONTH {
+        block_on(outbox.append(&entry(boot, seq))).expect("appends");
+    }
+    assert_eq!(
+        outbox.pending(),
+        MONTH,
+        "a month without a gateway is kept whole"
+    );
+    let offline = f64::from(erased(&chip) - before) / f64::from(MONTH) * 1000.0;
+
+    let reads = |chip: &Nor<4, 4096>| (chip.0.borrow().reads, chip.0.borrow().bytes_read);
+    let cost = |what: &str, before: (u64, u64), after: (u64, u64)| {
+        println!(
+            "{what}: {} reads, {} bytes",
+            after.0 - before.0,
+            after.1 - before.1
+        );
+    };
+    let before = reads(&chip);
+    let mut outbox = block_on(FlashOutbox::open(outbox.into_flash(), 1)).expect("opens");
+    cost("opening it with that month in it", before, reads(&chip));
+    assert!(reads(&chip).0 - before.0 < 400);
+    let before = reads(&chip);
+    assert_eq!(ids_of(&mut outbox).len() as u32, MONTH);
+    cost("visiting all of it", before, reads(&chip));
+    let before = reads(&chip);
+    for seq in (0..MONTH).step_by(72) {
+        let mut left = 72;
+        block_on(outbox.visit(Ids { boot, seq }, |_| {
+            left -= 1;
+            if left == 0 {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        }))
+        .expect("reads");
+        let last = Ids {
+            boot,
+            seq: seq + 71,
+        };
+        block_on(outbox.acknowledge(last)).expect("marks");
+    }
+    cost(
+        "draining it in packs of 72, with receipts",
+        before,
+        reads(&chip),
+    );
+    assert_eq!((outbox.pending(), outbox.dropped()), (0, 0));
+
+    let before = erased(&chip);
+    let boot = outbox.boot();
+    for seq in 0..MONTH {
+        block_on(outbox.append(&entry(boot, seq))).expect("appends");
+        if seq % 6 == 5 {
+            block_on(outbox.acknowledge(Ids { boot, seq })).expect("marks");
+        }
+    }
+    let online = f64::from(erased(&chip) - before) / f64::from(MONTH) * 1000.0;
+    println!(
+        "pages erased for 1000 readings: {offline:.1} offline, {online:.1} with a receipt for each sweep of 6"
+    );
+    let years = 128.0 / (online * 0.576 * 365.0) * 10_000.0;
+    println!("so 10 000 erasures of each of 128 pages last {years:.0} years at 576 readings a day");
 }

@@ -179,8 +179,12 @@ impl<F: NorFlash> Log<F> {
     fn replay(&mut self, record: &Record) {
         match *record {
             Record::Entry(packed) => {
-                self.newest = packed.ids(self.base);
-                self.appended = self.appended.saturating_add(1);
+                let ids = packed.ids(self.base);
+                // Not greater: written once more, since it could not be read back at the time.
+                if ids > self.newest {
+                    self.newest = ids;
+                    self.appended = self.appended.saturating_add(1);
+                }
             }
             Record::Mark { head } => self.head = self.head.max(head),
             Record::Start { starts, appended } => {
@@ -219,7 +223,7 @@ impl<F: NorFlash> Log<F> {
         if entry.ids <= self.newest {
             return Err(Error::NotRising);
         }
-        let slots = 1 + u16::from(Packed::new(entry, self.base).is_none());
+        let slots = 1 + u16::from(self.unsure || Packed::new(entry, self.base).is_none());
         self.make_room(slots).await?;
         if Packed::new(entry, self.base).is_none() {
             self.put(&Record::Base(entry.ids)).await?;
@@ -242,16 +246,14 @@ impl<F: NorFlash> Log<F> {
         if self.closed || self.tail.saturating_add(records) > Pages::<F>::DATA_SLOTS {
             self.turn().await?;
         }
+        if self.unsure {
+            let (starts, appended) = (self.starts, self.appended);
+            self.put(&Record::Start { starts, appended }).await?;
+        }
         Ok(())
     }
 
     async fn put(&mut self, record: &Record) -> Result<(), Error<F::Error>> {
-        if self.unsure {
-            let (starts, appended) = (self.starts, self.appended);
-            let again = Record::Start { starts, appended };
-            self.keep(&again).await?;
-            self.replay(&again);
-        }
         self.keep(record).await?;
         self.replay(record);
         Ok(())
@@ -433,12 +435,16 @@ impl<F: NorFlash> Log<F> {
                 }
                 Slot::Record(Record::Base(ids)) => place.base = ids,
                 Slot::Record(Record::Entry(packed)) => {
+                    let ids = packed.ids(place.base);
+                    if ids <= place.before {
+                        continue;
+                    }
                     let ordinal = place.ordinal;
                     place.ordinal = ordinal.saturating_add(1);
-                    place.before = packed.ids(place.base);
+                    place.before = ids;
                     return Ok(Some(Found {
                         ordinal,
-                        ids: place.before,
+                        ids,
                         entry: packed.entry(place.base),
                     }));
                 }

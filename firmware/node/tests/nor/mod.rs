@@ -66,6 +66,8 @@ pub enum Failure {
     Unreadable,
     /// This word only looks erased.
     NotErased,
+    /// For no reason, and not again.
+    Passing,
 }
 
 impl NorFlashError for Failure {
@@ -87,6 +89,8 @@ pub struct Chip<const W: usize, const P: usize> {
     pub on: bool,
     /// Torn words can't be read.
     pub ecc: bool,
+    /// So many percent of all calls fail, half of the writes after they have done it.
+    pub failing: u64,
     dice: Dice,
 }
 
@@ -108,6 +112,7 @@ impl<const W: usize, const P: usize> Nor<W, P> {
             cut: None,
             on: true,
             ecc: false,
+            failing: 0,
             dice,
         })))
     }
@@ -155,6 +160,17 @@ impl<const W: usize, const P: usize> Chip<W, P> {
     /// A restart without a cut: the power is off all the same.
     pub fn power_cycle(&mut self) {
         self.fade();
+    }
+
+    /// The beginning of a larger chip, as a smaller partition sees it.
+    pub fn copy_from(&mut self, other: &Self) {
+        let (bytes, words) = (self.bytes.len(), self.words.len());
+        self.bytes.copy_from_slice(&other.bytes[..bytes]);
+        self.words.copy_from_slice(&other.words[..words]);
+    }
+
+    fn fails(&mut self) -> bool {
+        self.failing > 0 && self.dice.below(100) < self.failing
     }
 
     fn program(&mut self, word: usize, bytes: &[u8]) {
@@ -229,6 +245,9 @@ impl<const W: usize, const P: usize> ReadNorFlash for Nor<W, P> {
         if !chip.on {
             return Err(Failure::Power);
         }
+        if chip.fails() {
+            return Err(Failure::Passing);
+        }
         chip.reads += 1;
         chip.bytes_read += bytes.len() as u64;
         if chip.ecc && chip.words[from / W..to.div_ceil(W)].contains(&Word::Torn) {
@@ -254,6 +273,9 @@ impl<const W: usize, const P: usize> NorFlash for Nor<W, P> {
         if !chip.on {
             return Err(Failure::Power);
         }
+        if chip.fails() {
+            return Err(Failure::Passing);
+        }
         if let Err(tear) = chip.step() {
             chip.tear_erase(tear, from / P);
             return Err(Failure::Power);
@@ -271,6 +293,10 @@ impl<const W: usize, const P: usize> NorFlash for Nor<W, P> {
         if !chip.on {
             return Err(Failure::Power);
         }
+        let fails = chip.fails();
+        if fails && chip.dice.below(2) == 0 {
+            return Err(Failure::Passing);
+        }
         for (at, word) in bytes.chunks(W).enumerate() {
             match chip.words[first + at] {
                 Word::Erased => {}
@@ -282,6 +308,9 @@ impl<const W: usize, const P: usize> NorFlash for Nor<W, P> {
                 return Err(Failure::Power);
             }
             chip.program(first + at, word);
+        }
+        if fails {
+            return Err(Failure::Passing);
         }
         Ok(())
     }
