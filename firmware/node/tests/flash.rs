@@ -330,7 +330,7 @@ fn run<const W: usize, const P: usize>(script: &[Op], ecc: bool, cut: Cut) -> us
     let mut left = usize::MAX;
     if world.open().is_err() {
         after_cut(&mut world, cut);
-        left = 40;
+        left = 30;
     }
     for op in script {
         if left == 0 {
@@ -340,7 +340,7 @@ fn run<const W: usize, const P: usize>(script: &[Op], ecc: bool, cut: Cut) -> us
         if world.act(*op).is_err() {
             if world.cuts == 0 {
                 after_cut(&mut world, cut);
-                left = 40;
+                left = 30;
             } else {
                 world.recover(None);
             }
@@ -404,7 +404,7 @@ fn survives_a_cut_at_every_word_and_erasure() {
     let cuts = cut_everywhere::<4, 320>(&script(1, 150), false)
         + cut_everywhere::<8, 320>(&script(2, 150), true)
         + cut_everywhere::<32, 384>(&script(3, 150), true)
-        + cut_everywhere::<1, 320>(&script(4, 100), false);
+        + cut_everywhere::<1, 320>(&script(4, 80), false);
     println!("{cuts} cuts");
     assert!(cuts >= 10_000, "{cuts}");
 }

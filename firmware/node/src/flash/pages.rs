@@ -85,9 +85,7 @@ impl<F: NorFlash> Pages<F> {
         let mut bytes = [0; MAX_HEADER];
         let address = self.address(sequence);
         self.read(address, &mut bytes[..Self::HEADER]).await?;
-        let heading = bytes
-            .first_chunk()
-            .map_or(Heading::None, |bytes| Header::decode(bytes));
+        let heading = bytes.first_chunk().map_or(Heading::None, Header::decode);
         Ok(match heading {
             // A header at a place where none of its number is ever written is none.
             Heading::Header(header)
