@@ -164,9 +164,8 @@ impl<F: NorFlash> Log<F> {
             // The last word before the cut may read as erased and yet be spoilt. Nothing is ever written there.
             log.tail += 1;
         }
-        // The page that comes next is no longer part of the log once its erasure may have begun.
-        let dead = u32::from(log.closed);
-        let first = (log.sequence + 1 + dead).saturating_sub(log.pages.count());
+        // The very oldest may be half erased, if the newest is closed. Then the start turns the page before anything is read.
+        let first = (log.sequence + 1).saturating_sub(log.pages.count());
         for sequence in first..log.sequence {
             if log.header(sequence).await?.is_some() {
                 log.oldest = sequence;
