@@ -191,6 +191,38 @@ fn lives_on_with_a_flash_that_fails_at_times() {
     }
 }
 
+/// What can't be read back is written again, or refused. Whichever copies turn out to be there, it is one entry, and takes
+/// none of the others with it; one that was refused may be seen until the next is acknowledged.
+#[test]
+fn an_entry_written_twice_is_one_entry() {
+    for failing in 0..12 {
+        let chip = Nor::<4, 512>::new(4, 1);
+        let mut outbox = block_on(FlashOutbox::open(chip.clone(), INCARNATION)).expect("opens");
+        let boot = outbox.boot();
+        block_on(outbox.append(&entry(boot, 0))).expect("appends");
+        chip.0.borrow_mut().failing_reads = failing;
+        let kept = block_on(outbox.append(&entry(boot, 1))).is_ok();
+        chip.0.borrow_mut().failing_reads = 0;
+        block_on(outbox.append(&entry(boot, 2))).expect("appends");
+
+        let seen = ids_of(&mut outbox);
+        let expected = [0, 1, 2].map(|seq| Ids { boot, seq });
+        assert!(seen == expected || (!kept && seen == [expected[0], expected[2]]));
+        block_on(outbox.acknowledge(Ids { boot, seq: 1 })).expect("marks");
+        for _ in 0..2 {
+            let seen = ids_of(&mut outbox);
+            assert!(
+                seen == expected[2..] || (!kept && seen == expected[1..]),
+                "{failing} reads failed: {seen:?}"
+            );
+            assert_eq!(outbox.pending(), 1);
+            outbox = block_on(FlashOutbox::open(chip.clone(), INCARNATION)).expect("opens");
+        }
+        block_on(outbox.acknowledge(Ids { boot, seq: 2 })).expect("marks");
+        assert_eq!((outbox.pending(), ids_of(&mut outbox)), (0, Vec::new()));
+    }
+}
+
 #[test]
 fn wears_all_pages_alike() {
     let chip = Nor::<8, 512>::new(7, 3);

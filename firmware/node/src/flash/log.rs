@@ -462,6 +462,11 @@ impl<F: NorFlash> Log<F> {
         self.head
     }
 
+    /// The ordinal of the next entry to come.
+    pub(super) fn appended(&self) -> u32 {
+        self.appended
+    }
+
     pub(super) fn pending(&self) -> u32 {
         self.appended.saturating_sub(self.head)
     }

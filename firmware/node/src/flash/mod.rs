@@ -238,19 +238,21 @@ impl<F: NorFlash> Storage for FlashOutbox<F> {
         self.log.make_room(1).await?;
         let mut place = self.head().await?;
         let mut window = Window::new();
-        loop {
+        let head = loop {
             let here = place;
             match self.log.next(&mut place, &mut window).await? {
                 Some(found) if found.ids <= through => {}
-                Some(_) => {
+                Some(found) => {
                     place = here;
-                    break;
+                    // Not the place's: a start or a header in between may have put the count right.
+                    break found.ordinal;
                 }
-                None => break,
+                None => break self.log.appended(),
             }
-        }
-        if place.ordinal > self.log.head() {
-            self.log.mark(place.ordinal).await?;
+        };
+        if head > self.log.head() {
+            self.log.mark(head).await?;
+            place.ordinal = head;
             self.head = place;
         }
         Ok(())

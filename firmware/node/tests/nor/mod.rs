@@ -97,6 +97,8 @@ pub struct Chip<const W: usize, const P: usize> {
     pub ecc: bool,
     /// So many percent of all calls fail, half of the writes after they have done it.
     pub failing: u64,
+    /// The next so many reads fail.
+    pub failing_reads: u32,
     dice: Dice,
 }
 
@@ -120,6 +122,7 @@ impl<const W: usize, const P: usize> Nor<W, P> {
             on: true,
             ecc: false,
             failing: 0,
+            failing_reads: 0,
             dice,
         })))
     }
@@ -127,6 +130,10 @@ impl<const W: usize, const P: usize> Nor<W, P> {
     /// The power goes in the middle of the step that follows this many.
     pub fn cut_after(&self, steps: u64, tear: Tear) {
         self.0.borrow_mut().cut = Some((steps, tear));
+    }
+
+    pub fn is_armed(&self) -> bool {
+        self.0.borrow().cut.is_some()
     }
 
     pub fn power_on(&self) {
@@ -256,6 +263,10 @@ impl<const W: usize, const P: usize> ReadNorFlash for Nor<W, P> {
         assert!(from.is_multiple_of(Self::READ_SIZE) && to.is_multiple_of(Self::READ_SIZE));
         if !chip.on {
             return Err(Failure::Power);
+        }
+        if chip.failing_reads > 0 {
+            chip.failing_reads -= 1;
+            return Err(Failure::Passing);
         }
         if chip.fails() {
             return Err(Failure::Passing);
