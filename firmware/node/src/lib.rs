@@ -14,6 +14,7 @@
 //!
 //! What holds, and `tests/model.rs` tries to break:
 //! - A reading gets its place (boot, sequence) when it is recorded, once, and keeps it through reconnects and restarts.
+//! - What the [`FlashOutbox`] was given outlives a power cut at any word: `tests/flash_cuts.rs`.
 //! - A reading leaves the outbox when a receipt names it, or when the outbox is full and it is the oldest: then it is
 //!   counted as dropped, and the gateway sees the hole in the sequence.
 //! - What is recorded is sent in order, oldest first. A backlog drains at a window of [`WINDOW`](session::WINDOW) packs a
@@ -26,6 +27,7 @@
 extern crate std;
 
 pub mod clock;
+pub mod flash;
 pub mod node;
 pub mod outbox;
 pub mod runner;
@@ -34,6 +36,7 @@ pub mod schedule;
 pub mod session;
 
 pub use clock::Stamp;
+pub use flash::FlashOutbox;
 pub use node::{Identity, Node};
 pub use outbox::{Entry, RamOutbox, Storage};
 pub use runner::{Link, Probes, Timer, run};

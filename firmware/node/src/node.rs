@@ -26,8 +26,9 @@ pub struct Identity {
     pub board: &'static str,
     /// Why it started.
     pub reset_reason: ResetReason,
-    /// This start, greater than every one before: [`boot_number`]. The board counts it in storage before it calls
-    /// [`Node::start`]; a number that is used twice would give two readings the same place.
+    /// This start, greater than every one before: [`FlashOutbox::boot`](crate::FlashOutbox::boot), or a [`boot_number`] that
+    /// the board counts in storage of its own before it calls [`Node::start`]. A number that is used twice would give two
+    /// readings the same place.
     pub boot: u64,
 }
 
