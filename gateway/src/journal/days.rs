@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::{Connection, params};
 
 use super::ledger::{Boot, Ledger, Ranges, Span};
-use super::{Journal, ReadError, mark, record};
 use super::writer::lock;
+use super::{Journal, ReadError, mark, record};
 use crate::reading::{Day, HOUR_MS, Measured, Millis, NodeNum, Reading, farm_day};
 
 /// A reading that arrives longer than this after it was taken is late: more than any usual packing, less than a night
@@ -234,7 +234,12 @@ impl Ledger {
 }
 
 /// Adds what the table says.
-fn add_table(c: &Connection, of: Option<NodeNum>, from: Day, books: &mut Books) -> rusqlite::Result<()> {
+fn add_table(
+    c: &Connection,
+    of: Option<NodeNum>,
+    from: Day,
+    books: &mut Books,
+) -> rusqlite::Result<()> {
     let (first, last) = of.map_or((0, NodeNum::MAX), |n| (n, n));
     let tally = |r: &rusqlite::Row<'_>| -> rusqlite::Result<Tally> {
         let number = |i| r.get::<_, i64>(i).map(i64::unsigned_abs);

@@ -159,10 +159,7 @@ impl Ranges {
     #[must_use]
     pub fn around(&self, seq: u32) -> Option<Range> {
         let i = self.0.partition_point(|r| r.hi < seq);
-        self.0
-            .get(i)
-            .filter(|r| r.lo <= seq)
-            .map(|r| (r.lo, r.hi))
+        self.0.get(i).filter(|r| r.lo <= seq).map(|r| (r.lo, r.hi))
     }
 
     /// How many places have arrived.

@@ -54,6 +54,9 @@ const BUSY: Duration = Duration::from_secs(5);
 /// One step a version; a released one never changes.
 const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_2.sql")];
 
+/// The version that has the ledger by day.
+pub(crate) const LEDGER_VERSION: i64 = 2;
+
 /// The journal of one gateway. Cheap to clone; all clones are the same journal.
 #[derive(Debug, Clone)]
 pub struct Journal(Arc<Inner>);
