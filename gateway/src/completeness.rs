@@ -11,6 +11,8 @@
 //!   the node knew, or lies where the sequence does not show it. Which hole it explains is not claimed.
 //! - What an older version stored without times is `undated`: in the sums, and in no day.
 
+mod dating;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -21,10 +23,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::journal::days::{Book, LATE_MS, Tally, books_of};
-use crate::journal::ledger::{Boot, Hole, incarnation};
+use crate::journal::ledger::{Boot, incarnation};
 use crate::journal::{self, ReadError};
-use crate::reading::{Day, FARM_OFFSET_MS, Millis, NodeNum, day_start, farm_day};
+use crate::reading::{Day, FARM_OFFSET_MS, Millis, NodeNum, farm_day};
 use crate::registry::{Node, Registry};
+use dating::Dated;
 
 /// Days that are looked at when nobody says how many.
 pub const USUAL_DAYS: u32 = 14;
@@ -161,7 +164,7 @@ pub struct NodeAccount {
     pub received: u64,
     /// Readings that are known to exist and have not, ever.
     pub missing: u64,
-    /// As of a day.
+    /// Part of what is known to exist that has arrived, rounded down; null if nothing is.
     pub percent: Option<f64>,
     /// Part of `received` that arrived late.
     pub late: u64,
@@ -189,6 +192,7 @@ pub struct NodeAccount {
 
 /// What an account is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = LedgerHeading)]
 pub struct Heading {
     /// When it was drawn up.
     pub now: Millis,
@@ -204,6 +208,7 @@ pub struct Heading {
 
 /// The accounts of all nodes.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = Ledger)]
 pub struct All {
     /// What it is about.
     #[serde(flatten)]
@@ -214,6 +219,7 @@ pub struct All {
 
 /// The account of one node with its boots.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = NodeLedger)]
 pub struct One {
     /// What it is about.
     #[serde(flatten)]
@@ -261,69 +267,8 @@ fn percent(received: u64, missing: u64) -> Option<f64> {
     Some(tenths as f64 / 10.0)
 }
 
-/// A hole with the time in which its readings must have been taken.
-struct Dated {
-    boot: Boot,
-    hole: Hole,
-}
-
-impl Dated {
-    /// From and to; `None` where no side of the hole has a time.
-    fn span(&self) -> Option<(Millis, Millis)> {
-        let (a, b) = match (self.hole.after, self.hole.before) {
-            (Some(a), Some(b)) => (a, b),
-            // Nothing known on the other side: all at the time of this one.
-            (Some(at), None) | (None, Some(at)) => (at, at),
-            (None, None) => return None,
-        };
-        // A clock may have been set back in between.
-        Some((a.min(b), a.max(b)))
-    }
-
-    /// How many of its readings were taken before `end`: the k-th of n lies at `a + (b - a) * k / (n + 1)`.
-    fn taken_before(&self, end: Millis, (a, b): (Millis, Millis)) -> u64 {
-        let n = self.hole.count();
-        if end <= a {
-            return 0;
-        }
-        let (gone, span) = ((end - a).unsigned_abs(), (b - a).unsigned_abs());
-        // k < (end - a) * (n + 1) / (b - a)
-        (u128::from(gone) * (u128::from(n) + 1) - 1)
-            .checked_div(u128::from(span))
-            .and_then(|k| u64::try_from(k).ok())
-            .map_or(n, |k| k.min(n))
-    }
-}
-
-/// The holes of all boots, each with the last reading of the boot before where it has none of its own.
-fn holes(book: &Book) -> Vec<Dated> {
-    let mut out = Vec::new();
-    let mut before: Option<(Boot, Option<Millis>)> = None;
-    for (&boot, ranges) in &book.boots {
-        for mut hole in ranges.holes() {
-            if hole.lo == 0 {
-                hole.after = before
-                    .filter(|(b, _)| incarnation(*b) == incarnation(boot))
-                    .and_then(|(_, at)| at)
-                    .filter(|at| hole.before.is_some_and(|b| *at <= b));
-            }
-            out.push(Dated { boot, hole });
-        }
-        before = Some((boot, ranges.as_slice().last().and_then(|r| r.hi_at)));
-    }
-    out
-}
-
 fn days(book: &Book, holes: &[Dated], window: Window) -> Vec<DayAccount> {
-    let mut missing: HashMap<Day, u64> = HashMap::new();
-    for hole in holes {
-        let Some(span) = hole.span() else { continue };
-        let first = farm_day(span.0).max(window.from);
-        for day in first..=farm_day(span.1).min(window.to) {
-            let upto = |day| hole.taken_before(day_start(day), span);
-            *missing.entry(day).or_default() += upto(day + 1) - upto(day);
-        }
-    }
+    let missing = dating::by_day(holes, window);
     let account = |day| {
         let t = book.days.get(&day).copied().unwrap_or_default();
         let missing = missing.get(&day).copied().unwrap_or_default();
@@ -342,7 +287,7 @@ fn days(book: &Book, holes: &[Dated], window: Window) -> Vec<DayAccount> {
 }
 
 fn account(node: &Node, book: &Book, said: Said, window: Window, most: usize) -> NodeAccount {
-    let holes = holes(book);
+    let holes = dating::holes(book);
     let days = days(book, &holes, window);
     let received = book.boots.values().map(|r| r.received()).sum::<u64>();
     let missing = book.boots.values().map(|r| r.missing()).sum::<u64>();
