@@ -334,6 +334,7 @@ async fn api_and_command_line_say_exactly_what_is_missing() -> Result<()> {
     sen.restart().await?;
     check(&sen, &known, &whole).await?;
     sen.terminate(Duration::from_secs(15))?;
+    check_text(&sen.run(&["ledger", "--node", "node-01"])?.out, &known)?;
     sen.restart().await?;
     check(&sen, &known, &whole).await?;
     let new = pack(NEXT_BOOT, 13, now_ms() - 2 * LATE, 1_000, &four);
