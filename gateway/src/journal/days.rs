@@ -533,4 +533,47 @@ mod tests {
             check(&journal, dir.path(), &model).await;
         }
     }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn places_and_days_agree_while_the_ledger_is_being_written_out() {
+        let dir = tempfile::tempdir().expect("temp dir");
+        let journal = Journal::open(dir.path()).expect("journal");
+        let writer = tokio::spawn({
+            let journal = journal.clone();
+            async move {
+                for seq in 0..400 {
+                    let mut u = uplink(&mut random());
+                    u.node = 1;
+                    u.place = Some((1, seq));
+                    u.readings.truncate(1);
+                    let (stored, trimmed) = tokio::join!(journal.append(u), async {
+                        if seq % 2 == 0 {
+                            journal.trim().await
+                        } else {
+                            Ok(())
+                        }
+                    });
+                    assert!(stored.is_ok() && trimmed.is_ok());
+                }
+            }
+        });
+        let mut looks = 0;
+        let mut before = 0;
+        while !writer.is_finished() {
+            for books in [
+                journal.books(Some(1), 0).await.expect("books"),
+                from_file(dir.path()),
+            ] {
+                let book = books.get(&1).cloned().unwrap_or_default();
+                let places: u64 = book.boots.values().map(Ranges::received).sum();
+                assert_eq!(book.total.received, places);
+                // The file may be a commit behind memory, never more.
+                assert!(places + 1 >= before, "{places} after {before}");
+                before = before.max(places);
+            }
+            looks += 1;
+        }
+        writer.await.expect("written");
+        assert!(looks > 3, "{looks} looks");
+    }
 }
