@@ -112,7 +112,7 @@ pub struct DayAccount {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct MissingRange {
     /// The run of the node.
-    pub boot: Boot,
+    pub boot: u64,
     /// First place in its sequence.
     pub from: u32,
     /// Last place.
@@ -129,7 +129,7 @@ pub struct MissingRange {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct BootAccount {
     /// Its number.
-    pub boot: Boot,
+    pub boot: u64,
     /// Places that have arrived.
     pub received: u64,
     /// Places below the highest one that have not.
@@ -168,7 +168,7 @@ pub struct NodeAccount {
     pub percent: Option<f64>,
     /// Part of `received` that arrived late.
     pub late: u64,
-    /// Part of `received` whose record was refused.
+    /// Part of `received` whose record was refused. Messages that were refused as a whole are in `/api/v1/refused`.
     pub refused: u64,
     /// Readings without a number.
     pub unnumbered: u64,

@@ -33,7 +33,7 @@ pub(super) struct Ledger {
 
 /// Readings are missing: exit code 3, so that a script notices.
 #[derive(Debug, thiserror::Error)]
-#[error("{missing} readings are missing in the last {days} days")]
+#[error("missing readings: {missing}, in days looked at: {days}")]
 pub(super) struct Missing {
     missing: u64,
     days: u32,
