@@ -1,4 +1,7 @@
-//! Commands. Each ends in one clear line and an exit code: 0 done, 1 failed, 2 the input is wrong.
+//! Commands. Each ends in one clear line and an exit code: 0 done, 1 failed, 2 the input is wrong,
+//! 3 readings are missing (`sen ledger`).
+
+mod ledger;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -72,6 +75,9 @@ enum Command {
         #[command(subcommand)]
         command: NodeCommand,
     },
+    /// What arrived and what is missing, by node and day. Works beside a running gateway. Exit code 3 if readings of the
+    /// days asked for are missing.
+    Ledger(ledger::Ledger),
     /// Look into the journal.
     Journal {
         #[command(subcommand)]
@@ -179,6 +185,7 @@ pub(crate) fn run() -> ExitCode {
                 },
             )
         }),
+        Command::Ledger(args) => ledger::run(&args),
         Command::Journal {
             command: JournalCommand::Dump { config },
         } => Config::load(&config).map_err(Into::into).and_then(|c| {
@@ -194,7 +201,13 @@ pub(crate) fn run() -> ExitCode {
         Err(e) => {
             // The chain on one line: what failed, then why.
             eprintln!("sen: {e:#}");
-            ExitCode::from(if is_input_error(&e) { 2 } else { 1 })
+            ExitCode::from(if e.is::<ledger::Missing>() {
+                3
+            } else if is_input_error(&e) {
+                2
+            } else {
+                1
+            })
         }
     }
 }
@@ -203,6 +216,7 @@ fn is_input_error(e: &anyhow::Error) -> bool {
     e.downcast_ref::<ConfigError>().is_some()
         || e.downcast_ref::<toml::de::Error>().is_some()
         || matches!(e.downcast_ref(), Some(RegistryError::Faults(_)))
+        || ledger::is_input_error(e)
 }
 
 fn log() {

@@ -6,6 +6,7 @@
 
 pub mod broker;
 pub mod clock;
+pub mod completeness;
 pub mod config;
 pub mod demo;
 pub mod influx;

@@ -13,6 +13,24 @@ pub const DAY_MS: Millis = 86_400_000;
 /// One hour in milliseconds.
 pub const HOUR_MS: Millis = 3_600_000;
 
+/// A day of the farm, counted from 1970-01-01: readings are accounted for by it.
+pub type Day = i64;
+
+/// The farms' clock: Asia/Ho_Chi_Minh, seven hours ahead of UTC all year.
+pub const FARM_OFFSET_MS: Millis = 7 * HOUR_MS;
+
+/// The farm's day of an instant.
+#[must_use]
+pub fn farm_day(at: Millis) -> Day {
+    at.saturating_add(FARM_OFFSET_MS).div_euclid(DAY_MS)
+}
+
+/// The first instant of a farm's day.
+#[must_use]
+pub fn day_start(day: Day) -> Millis {
+    day * DAY_MS - FARM_OFFSET_MS
+}
+
 /// What a reading says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measured {

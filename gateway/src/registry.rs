@@ -94,7 +94,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    fn load(c: &Connection) -> rusqlite::Result<Self> {
+    pub(crate) fn load(c: &Connection) -> rusqlite::Result<Self> {
         let farms = c
             .prepare_cached("SELECT id, name, commune FROM farm ORDER BY id")?
             .query_map([], |r| {

@@ -138,6 +138,19 @@ for (const path of ["#/", "#/plots", "#/more"]) {
   });
 }
 
+await look("completeness", async () => {
+  await page.goto(`${url}/#/more`);
+  const complete = page.locator('[data-testid^="complete-"]').first();
+  await complete.waitFor();
+  await complete.locator("summary").click();
+  const days = await complete.locator("dd").count();
+  must(days === 14, `${days} days`);
+  must((await complete.locator(".bar").count()) === days, "not a bar a day");
+  await oneLanguage();
+  await complete.screenshot({ path: join(shots, "completeness.png") });
+  return (await complete.locator("p").first().innerText()).trim();
+});
+
 await look("chart", async () => {
   await page.goto(`${url}/#/plots`);
   await row.locator('[data-testid="value"] data').first().click();

@@ -13,7 +13,7 @@ fn received(devices: &[Device]) -> usize {
 }
 
 async fn more(devices: &[Device], what: &str) -> Result<()> {
-    let goal = received(devices) + 2000;
+    let goal = received(devices) + 800;
     wait::until_true(what, wait::PATIENCE, || received(devices) >= goal).await
 }
 

@@ -169,7 +169,29 @@ const refused = () => ({
         ],
 });
 
+// Twelve days of readings, one of them with a hole, one late; the fourteen days before today as the gateway counts them.
+function ledger() {
+  const DAY = 24 * HOUR;
+  const date = (age) => new Date(Date.now() + 7 * HOUR - age * DAY).toISOString().slice(0, 10);
+  const at = (age, hour, minute) => Date.parse(`${date(age)}T00:00:00+07:00`) + hour * HOUR + minute * MINUTE;
+  const account = ({ id, received, missing }) => {
+    const days = Array.from({ length: 14 }, (_, i) => {
+      const age = 13 - i;
+      const lost = missing > 0 && age === 1 ? 12 : missing > 0 && age === 5 ? 400 : 0;
+      return { day: date(age), received: received === 0 || age > 11 ? 0 : 1_200 - lost, missing: lost, late: lost > 0 ? 44 : 0 };
+    });
+    const ranges = [
+      { count: 12, after: at(1, 14, 5), before: at(1, 15, 40) },
+      { count: 399, after: at(6, 22, 0), before: at(5, 9, 30) },
+      { count: 1, after: null, before: at(5, 11, 0) },
+    ];
+    return { node: id, days, missing_ranges: missing > 0 ? ranges : [], missing_ranges_left_off: missing > 0 ? 2 : 0 };
+  };
+  return { now: Date.now(), late_after_ms: HOUR, nodes: nodes().map(account) };
+}
+
 const API = {
+  ledger,
   overview,
   nodes: () => overview().nodes,
   refused,

@@ -84,6 +84,9 @@ pub enum ReadError {
     /// Bytes that are not what was written.
     #[error(transparent)]
     Damaged(#[from] super::Damaged),
+    /// The ledger is being written out, and for longer than that should take.
+    #[error("the ledger is being written out; try again")]
+    Unsettled,
     /// The reading task was stopped.
     #[error("the gateway is stopping")]
     Closed,

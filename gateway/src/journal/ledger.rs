@@ -1,11 +1,12 @@
-//! Which places of each node's sequence have arrived.
+//! Which places of each node's sequence have arrived, and what arrived on which day since the tables were last written.
 //!
-//! For every (node, boot) a short list of closed ranges, disjoint and not touching, ascending. It answers what is new,
-//! what is a repeat, what is missing, and what a receipt may say.
+//! For every (node, boot) a short list of closed spans, disjoint and not touching, ascending. It answers what is new,
+//! what is a repeat, what is missing and from when, and what a receipt may say.
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::reading::NodeNum;
+use super::days::Days;
+use crate::reading::{Millis, NodeNum};
 
 /// One run of a node: incarnation and boot counter in one number, as on the wire.
 pub type Boot = u64;
@@ -13,14 +14,61 @@ pub type Boot = u64;
 /// A closed range of sequence numbers.
 pub type Range = (u32, u32);
 
-/// The arrived ranges of one boot.
+/// The incarnation of a node's storage, the upper half of a boot number: boots follow one another within it.
+#[must_use]
+pub fn incarnation(boot: Boot) -> u64 {
+    boot >> 32
+}
+
+/// Arrived places without a hole between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// First place.
+    pub lo: u32,
+    /// Last place.
+    pub hi: u32,
+    /// When the reading at `lo` was taken; unknown for what an older version stored.
+    pub lo_at: Option<Millis>,
+    /// When the reading at `hi` was taken.
+    pub hi_at: Option<Millis>,
+}
+
+/// A run of places that have not arrived, between two that have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hole {
+    /// First place.
+    pub lo: u32,
+    /// Last place.
+    pub hi: u32,
+    /// When the last reading before it was taken.
+    pub after: Option<Millis>,
+    /// When the first reading behind it was taken.
+    pub before: Option<Millis>,
+}
+
+impl Hole {
+    /// How many places it has.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        u64::from(self.hi - self.lo) + 1
+    }
+}
+
+/// What an insert covered up: the times at the edges of the neighbours that it joined. [`Ranges::remove`] puts them back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seam {
+    left: Option<Millis>,
+    right: Option<Millis>,
+}
+
+/// The arrived places of one boot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ranges(Vec<Range>);
+pub struct Ranges(Vec<Span>);
 
 impl Ranges {
-    /// The ranges, ascending.
+    /// The spans, ascending.
     #[must_use]
-    pub fn as_slice(&self) -> &[Range] {
+    pub fn as_slice(&self) -> &[Span] {
         &self.0
     }
 
@@ -29,15 +77,15 @@ impl Ranges {
     pub fn missing_in(&self, lo: u32, hi: u32) -> Vec<Range> {
         let mut out = Vec::new();
         let mut next = u64::from(lo);
-        let start = self.0.partition_point(|r| r.1 < lo);
-        for &(l, h) in &self.0[start..] {
-            if l > hi {
+        let start = self.0.partition_point(|r| r.hi < lo);
+        for r in &self.0[start..] {
+            if r.lo > hi {
                 break;
             }
-            if u64::from(l) > next {
-                out.push((next as u32, l - 1));
+            if u64::from(r.lo) > next {
+                out.push((next as u32, r.lo - 1));
             }
-            next = u64::from(h) + 1;
+            next = u64::from(r.hi) + 1;
         }
         if next <= u64::from(hi) {
             out.push((next as u32, hi));
@@ -45,39 +93,63 @@ impl Ranges {
         out
     }
 
-    /// Takes `lo..=hi` in, joining what touches.
-    pub fn insert(&mut self, lo: u32, hi: u32) {
+    /// Takes a span in, joining what touches.
+    pub fn insert(&mut self, new: Span) -> Seam {
         // The common case: the next places in line.
         if let Some(last) = self.0.last_mut()
-            && last.1.checked_add(1) == Some(lo)
+            && last.hi.checked_add(1) == Some(new.lo)
         {
-            last.1 = hi;
-            return;
+            let seam = Seam {
+                left: last.hi_at,
+                right: None,
+            };
+            (last.hi, last.hi_at) = (new.hi, new.hi_at);
+            return seam;
         }
-        let first = self.0.partition_point(|r| r.1.saturating_add(1) < lo);
-        let (mut lo, mut hi) = (lo, hi);
-        let mut end = first;
-        while end < self.0.len() && self.0[end].0 <= hi.saturating_add(1) {
-            lo = lo.min(self.0[end].0);
-            hi = hi.max(self.0[end].1);
+        let first = self.0.partition_point(|r| r.hi.saturating_add(1) < new.lo);
+        let (mut all, mut seam, mut end) = (new, Seam::default(), first);
+        while let Some(r) = self.0.get(end)
+            && r.lo <= all.hi.saturating_add(1)
+        {
+            if r.lo < all.lo {
+                (all.lo, all.lo_at) = (r.lo, r.lo_at);
+            }
+            if r.hi > all.hi {
+                (all.hi, all.hi_at) = (r.hi, r.hi_at);
+            }
+            if r.hi < new.lo {
+                seam.left = r.hi_at;
+            }
+            if r.lo > new.hi {
+                seam.right = r.lo_at;
+            }
             end += 1;
         }
-        self.0.splice(first..end, [(lo, hi)]);
+        self.0.splice(first..end, [all]);
+        seam
     }
 
-    /// Takes `lo..=hi` out again: a commit that failed.
-    pub fn remove(&mut self, lo: u32, hi: u32) {
+    /// Takes `lo..=hi` out again: a commit that failed. What was inserted last goes first, so that each seam fits.
+    pub fn remove(&mut self, lo: u32, hi: u32, seam: Seam) {
         let mut kept = Vec::with_capacity(self.0.len() + 1);
-        for &(l, h) in &self.0 {
-            if h < lo || l > hi {
-                kept.push((l, h));
+        for &r in &self.0 {
+            if r.hi < lo || r.lo > hi {
+                kept.push(r);
                 continue;
             }
-            if l < lo {
-                kept.push((l, lo - 1));
+            if r.lo < lo {
+                kept.push(Span {
+                    hi: lo - 1,
+                    hi_at: seam.left,
+                    ..r
+                });
             }
-            if h > hi {
-                kept.push((hi + 1, h));
+            if r.hi > hi {
+                kept.push(Span {
+                    lo: hi + 1,
+                    lo_at: seam.right,
+                    ..r
+                });
             }
         }
         self.0 = kept;
@@ -86,22 +158,44 @@ impl Ranges {
     /// The range that holds `seq`.
     #[must_use]
     pub fn around(&self, seq: u32) -> Option<Range> {
-        let i = self.0.partition_point(|r| r.1 < seq);
-        self.0.get(i).copied().filter(|r| r.0 <= seq)
+        let i = self.0.partition_point(|r| r.hi < seq);
+        self.0.get(i).filter(|r| r.lo <= seq).map(|r| (r.lo, r.hi))
     }
 
     /// How many places have arrived.
     #[must_use]
     pub fn received(&self) -> u64 {
-        self.0.iter().map(|&(l, h)| u64::from(h - l) + 1).sum()
+        self.0.iter().map(|r| u64::from(r.hi - r.lo) + 1).sum()
     }
 
-    /// The holes below the highest arrived place. A boot's sequence starts at 0.
+    /// How many places below the highest arrived one have not. A boot's sequence starts at 0.
     #[must_use]
-    pub fn holes(&self) -> Vec<Range> {
+    pub fn missing(&self) -> u64 {
         self.0
             .last()
-            .map_or_else(Vec::new, |last| self.missing_in(0, last.1))
+            .map_or(0, |last| u64::from(last.hi) + 1 - self.received())
+    }
+
+    /// The holes below the highest arrived place, ascending. One at the low end has no reading of this boot before it.
+    pub fn holes(&self) -> impl Iterator<Item = Hole> {
+        let first = self.0.first().and_then(|r| {
+            Some(Hole {
+                lo: 0,
+                hi: r.lo.checked_sub(1)?,
+                after: None,
+                before: r.lo_at,
+            })
+        });
+        let between = self.0.windows(2).filter_map(|w| match w {
+            [l, r] => Some(Hole {
+                lo: l.hi + 1,
+                hi: r.lo - 1,
+                after: l.hi_at,
+                before: r.lo_at,
+            }),
+            _ => None,
+        });
+        first.into_iter().chain(between)
     }
 }
 
@@ -109,6 +203,8 @@ impl Ranges {
 #[derive(Debug, Default)]
 pub struct Ledger {
     boots: HashMap<(NodeNum, Boot), Ranges>,
+    /// What has been counted on top of the table `day_account`.
+    pub days: Days,
 }
 
 /// What the ledger says of one node.
@@ -132,10 +228,17 @@ impl Ledger {
         self.boots.get(&(node, boot))
     }
 
-    /// Everything, by node and boot.
+    /// The boots of one node, or of all, by node.
     #[must_use]
-    pub fn all(&self) -> BTreeMap<(NodeNum, Boot), &Ranges> {
-        self.boots.iter().map(|(k, v)| (*k, v)).collect()
+    pub fn boots(&self, of: Option<NodeNum>) -> HashMap<NodeNum, BTreeMap<Boot, Ranges>> {
+        let mut out: HashMap<NodeNum, BTreeMap<Boot, Ranges>> = HashMap::new();
+        for ((node, boot), ranges) in &self.boots {
+            // A boot whose only commit failed leaves an empty entry.
+            if of.is_none_or(|n| n == *node) && !ranges.0.is_empty() {
+                out.entry(*node).or_default().insert(*boot, ranges.clone());
+            }
+        }
+        out
     }
 
     /// Sums up one node.
@@ -145,11 +248,7 @@ impl Ledger {
         for ((n, _), ranges) in &self.boots {
             if *n == node {
                 sum.received += ranges.received();
-                sum.missing += ranges
-                    .holes()
-                    .iter()
-                    .map(|&(l, h)| u64::from(h - l) + 1)
-                    .sum::<u64>();
+                sum.missing += ranges.missing();
             }
         }
         sum
@@ -159,6 +258,20 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// When the model takes the reading of a place.
+    fn at(seq: u32) -> Option<Millis> {
+        Some(1_000 + 10 * i64::from(seq))
+    }
+
+    fn span(lo: u32, hi: u32) -> Span {
+        Span {
+            lo,
+            hi,
+            lo_at: at(lo),
+            hi_at: at(hi),
+        }
+    }
 
     #[test]
     fn agrees_with_a_plain_set() {
@@ -173,28 +286,41 @@ mod tests {
             for _ in 0..30 {
                 let lo = next(60);
                 let hi = lo + next(8);
-                let fresh: Vec<u32> = r
-                    .missing_in(lo, hi)
-                    .iter()
-                    .flat_map(|&(l, h)| l..=h)
-                    .collect();
+                let fresh = r.missing_in(lo, hi);
+                let flat: Vec<u32> = fresh.iter().flat_map(|&(l, h)| l..=h).collect();
                 let expected: Vec<u32> = (lo..=hi).filter(|s| !model.contains(s)).collect();
-                assert_eq!(fresh, expected);
-                if next(5) == 0 {
-                    r.remove(lo, hi);
-                    (lo..=hi).for_each(|s| {
-                        model.remove(&s);
-                    });
+                assert_eq!(flat, expected);
+                // As the writer does it: each part that is new, and all of them back when the commit fails.
+                let before = r.clone();
+                let seams: Vec<Seam> = fresh.iter().map(|&(l, h)| r.insert(span(l, h))).collect();
+                if next(4) == 0 {
+                    for (&(l, h), &seam) in fresh.iter().zip(&seams).rev() {
+                        r.remove(l, h, seam);
+                    }
+                    assert_eq!(r, before);
                 } else {
-                    r.insert(lo, hi);
                     model.extend(lo..=hi);
                 }
-                let flat: Vec<u32> = r.as_slice().iter().flat_map(|&(l, h)| l..=h).collect();
+                let flat: Vec<u32> = r.as_slice().iter().flat_map(|r| r.lo..=r.hi).collect();
                 assert_eq!(flat, model.iter().copied().collect::<Vec<_>>());
-                assert!(
-                    r.as_slice().windows(2).all(|w| w[0].1 + 1 < w[1].0),
-                    "ranges touch: {r:?}"
+                for w in r.as_slice().windows(2) {
+                    assert!(w[0].hi + 1 < w[1].lo, "ranges touch: {r:?}");
+                }
+                for r in r.as_slice() {
+                    assert_eq!((r.lo_at, r.hi_at), (at(r.lo), at(r.hi)));
+                }
+                let top = model.last().map_or(0, |last| last + 1);
+                let missing: Vec<u32> = (0..top).filter(|s| !model.contains(s)).collect();
+                assert_eq!(r.missing(), missing.len() as u64);
+                let holes: Vec<Hole> = r.holes().collect();
+                assert_eq!(
+                    holes.iter().flat_map(|h| h.lo..=h.hi).collect::<Vec<_>>(),
+                    missing
                 );
+                for h in holes {
+                    assert_eq!(h.after, h.lo.checked_sub(1).and_then(at));
+                    assert_eq!(h.before, at(h.hi + 1));
+                }
             }
         }
     }
@@ -202,10 +328,14 @@ mod tests {
     #[test]
     fn the_last_place_of_all_does_not_overflow() {
         let mut r = Ranges::default();
-        r.insert(u32::MAX - 1, u32::MAX);
+        r.insert(span(u32::MAX - 1, u32::MAX));
         assert!(r.missing_in(u32::MAX, u32::MAX).is_empty());
         assert_eq!(r.around(u32::MAX), Some((u32::MAX - 1, u32::MAX)));
-        r.insert(0, 0);
-        assert_eq!(r.holes(), vec![(1, u32::MAX - 2)]);
+        r.insert(span(0, 0));
+        assert_eq!(
+            r.holes().map(|h| (h.lo, h.hi)).collect::<Vec<_>>(),
+            vec![(1, u32::MAX - 2)]
+        );
+        assert_eq!(r.missing(), u64::from(u32::MAX) - 2);
     }
 }

@@ -13,6 +13,7 @@
 
 mod block;
 pub mod cursor;
+pub mod days;
 pub mod dump;
 mod error;
 mod fold;
@@ -49,6 +50,12 @@ const QUEUE: usize = 4_096;
 const READERS: usize = 3;
 /// How long a connection waits for another process that writes (`sen registry`, a backup).
 const BUSY: Duration = Duration::from_secs(5);
+
+/// One step a version; a released one never changes.
+const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_2.sql")];
+
+/// The version that has the ledger by day.
+pub(crate) const LEDGER_VERSION: i64 = 2;
 
 /// The journal of one gateway. Cheap to clone; all clones are the same journal.
 #[derive(Debug, Clone)]
@@ -104,8 +111,9 @@ impl Journal {
             conn,
             shared: shared.clone(),
             head,
-            since_ledger: 0,
             dirty,
+            counted: Vec::new(),
+            written: None,
         };
         std::thread::Builder::new()
             .name("journal".into())
@@ -250,7 +258,7 @@ fn migrated(path: &Path) -> Result<Connection, OpenError> {
         path: path.to_path_buf(),
         source,
     })?;
-    Migrations::new(vec![M::up(include_str!("schema.sql"))])
+    Migrations::new(MIGRATIONS.iter().map(|sql| M::up(sql)).collect())
         .to_latest(&mut conn)
         .map_err(|source| OpenError::Schema {
             path: path.to_path_buf(),
@@ -302,34 +310,24 @@ type Replayed = (i64, Ledger, Tail, HashSet<(NodeNum, Boot)>);
 /// Rebuilds what lives in memory: the ledger's table plus the log rows after it, and the tail that is not folded.
 fn replay(conn: &Connection) -> rusqlite::Result<Replayed> {
     let (folded, covered) = (mark(conn, "folded_upto")?, mark(conn, "ledger_upto")?);
-    let (mut ledger, mut tail, mut dirty) = (Ledger::default(), Tail::default(), HashSet::new());
-    let mut arrived =
-        conn.prepare("SELECT node, boot, lo, hi FROM arrived ORDER BY node, boot, lo")?;
-    let mut rows = arrived.query([])?;
-    while let Some(r) = rows.next()? {
-        ledger
-            .boot_mut(r.get(0)?, r.get::<_, i64>(1)? as u64)
-            .insert(r.get(2)?, r.get(3)?);
-    }
+    let (mut tail, mut dirty) = (Tail::default(), HashSet::new());
+    let mut ledger = Ledger::written(conn)?;
     let mut head = mark(conn, "head")?;
-    let mut log =
-        conn.prepare("SELECT id, node, boot, seq, n FROM log WHERE id > ?1 ORDER BY id")?;
-    let mut rows = log.query([folded.min(covered)])?;
+    let mut log = conn.prepare(
+        "SELECT id, node, received, boot, seq, n, CASE WHEN id > ?2 THEN body END FROM log WHERE id > ?1 ORDER BY id",
+    )?;
+    let mut rows = log.query([folded.min(covered), covered])?;
     while let Some(r) = rows.next()? {
         let (id, node): (i64, NodeNum) = (r.get(0)?, r.get(1)?);
         head = head.max(id);
         if id > folded {
             tail.push(node, id);
         }
-        let place: (Option<i64>, Option<u32>, u32) = (r.get(2)?, r.get(3)?, r.get(4)?);
-        if let (Some(boot), Some(seq), n) = place
-            && id > covered
-            && n > 0
-        {
-            ledger
-                .boot_mut(node, boot as u64)
-                .insert(seq, seq.saturating_add(n - 1));
-            dirty.insert((node, boot as u64));
+        if id > covered {
+            let place = r.get::<_, Option<i64>>(3)?.map(|b| b as u64).zip(r.get(4)?);
+            let body = r.get_ref(6)?.as_blob().unwrap_or_default();
+            ledger.replay((node, r.get(2)?), place, r.get(5)?, body);
+            dirty.extend(place.map(|(boot, _)| (node, boot)));
         }
     }
     Ok((head, ledger, tail, dirty))

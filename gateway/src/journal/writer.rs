@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::ledger::{Boot, Ledger, Range};
+use super::days::{self, Days, Tally};
+use super::ledger::{Boot, Ledger, Range, Seam};
 use super::{StoreError, record};
-use crate::reading::{Millis, NodeNum, Reading};
+use crate::reading::{Day, Millis, NodeNum, Reading};
 
 /// Most jobs in one commit: bounds how long the first of them waits.
 const GROUP_JOBS: usize = 1_024;
@@ -23,7 +24,7 @@ const COMPANY: usize = 32;
 /// First wait for company; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_micros(150);
 /// Rows after which the ledger is written out, so that a start replays no more than these.
-const LEDGER_EVERY: u64 = 50_000;
+const LEDGER_EVERY: i64 = 50_000;
 
 /// One uplink to store.
 #[derive(Debug)]
@@ -115,14 +116,24 @@ pub(super) struct Writer {
     pub(super) head: i64,
     /// Boots whose ranges are newer than the table.
     pub(super) dirty: HashSet<(NodeNum, Boot)>,
-    pub(super) since_ledger: u64,
+    /// What the group has counted by day, to take it back if its commit fails.
+    pub(super) counted: Vec<(NodeNum, Day, Tally)>,
+    /// What the group has written of the ledger.
+    pub(super) written: Option<Written>,
+}
+
+/// Left to the tables, and taken back if the commit fails.
+#[derive(Debug)]
+pub(super) struct Written {
+    days: Days,
+    dirty: HashSet<(NodeNum, Boot)>,
 }
 
 /// A row that the group has written, until its commit is decided.
 struct Staged {
     node: NodeNum,
     id: i64,
-    place: Option<(Boot, Range)>,
+    place: Option<(Boot, Range, Seam)>,
 }
 
 type Answer = Box<dyn FnOnce(&Result<(), StoreError>) + Send>;
@@ -185,6 +196,7 @@ impl Writer {
     fn commit(&mut self, batch: Vec<Job>) {
         let started = Instant::now();
         let head_before = self.head;
+        self.counted.clear();
         let mut staged = Vec::with_capacity(batch.len());
         let mut answers: Vec<Answer> = Vec::with_capacity(batch.len());
         let outcome = self.group(batch, &mut staged, &mut answers);
@@ -198,18 +210,23 @@ impl Writer {
                     drop(tail);
                     self.shared.head.send_replace(self.head);
                 }
-                self.since_ledger += staged.len() as u64;
+                self.written = None;
                 self.shared.failing.send_if_modified(|f| f.take().is_some());
                 metrics::histogram!("sen_journal_commit_seconds")
                     .record(started.elapsed().as_secs_f64());
                 metrics::counter!("sen_journal_commits_total").increment(1);
             }
             Err(e) => {
+                self.take_back_written();
                 let mut ledger = lock(&self.shared.ledger);
-                for s in &staged {
-                    if let Some((boot, (lo, hi))) = s.place {
-                        ledger.boot_mut(s.node, boot).remove(lo, hi);
+                // The last one first: its seam is what the one before it left.
+                for s in staged.iter().rev() {
+                    if let Some((boot, (lo, hi), seam)) = s.place {
+                        ledger.boot_mut(s.node, boot).remove(lo, hi, seam);
                     }
+                }
+                for (node, day, tally) in &self.counted {
+                    ledger.days.subtract(*node, *day, tally);
                 }
                 drop(ledger);
                 self.head = head_before;
@@ -223,7 +240,7 @@ impl Writer {
             answer(&outcome);
         }
         if outcome.is_ok()
-            && self.since_ledger >= LEDGER_EVERY
+            && self.head - lock(&self.shared.ledger).days.since >= LEDGER_EVERY
             && let Err(e) = self.write_ledger_now()
         {
             tracing::warn!("ledger not written out, trying again later: {e}");
@@ -316,6 +333,7 @@ impl Writer {
                 id: self.head,
                 place: None,
             });
+            self.arrived(uplink, None, &uplink.readings);
             return Ok(Stored {
                 fresh: n,
                 repeated: 0,
@@ -328,19 +346,14 @@ impl Writer {
             .missing_in(seq, last);
         let mut new = 0;
         for &(lo, hi) in &fresh {
-            self.row(
-                uplink,
-                Some((boot, lo)),
-                &uplink.readings[(lo - seq) as usize..=(hi - seq) as usize],
-            )?;
+            let readings = &uplink.readings[(lo - seq) as usize..=(hi - seq) as usize];
+            self.row(uplink, Some((boot, lo)), readings)?;
+            let seam = self.arrived(uplink, Some((boot, lo)), readings);
             staged.push(Staged {
                 node: uplink.node,
                 id: self.head,
-                place: Some((boot, (lo, hi))),
+                place: Some((boot, (lo, hi), seam)),
             });
-            lock(&self.shared.ledger)
-                .boot_mut(uplink.node, boot)
-                .insert(lo, hi);
             new += hi - lo + 1;
         }
         if new > 0 {
@@ -353,6 +366,26 @@ impl Writer {
             fresh: new,
             repeated: n - new,
             receipt,
+        })
+    }
+
+    /// Notes a row's readings in the ledger, under one lock: places and days never disagree.
+    fn arrived(
+        &mut self,
+        uplink: &Uplink,
+        place: Option<(Boot, u32)>,
+        readings: &[Reading],
+    ) -> Seam {
+        let mut ledger = lock(&self.shared.ledger);
+        let numbered = place.is_some();
+        days::count(readings, uplink.received, numbered, |day, tally| {
+            ledger.days.add(uplink.node, day, &tally);
+            self.counted.push((uplink.node, day, tally));
+        });
+        place.map_or_else(Seam::default, |(boot, lo)| {
+            ledger
+                .boot_mut(uplink.node, boot)
+                .insert(days::span(lo, readings))
         })
     }
 
@@ -386,36 +419,56 @@ impl Writer {
             let _ = self.conn.execute_batch("ROLLBACK");
         }
         if written.is_ok() {
-            self.dirty.clear();
-            self.since_ledger = 0;
+            self.written = None;
+        } else {
+            self.take_back_written();
         }
         written
     }
 
-    fn write_ledger(&self) -> rusqlite::Result<()> {
-        let ledger = lock(&self.shared.ledger);
+    /// Writes the ledger as of the last row. Until the commit is decided, what was written is kept in `written`.
+    fn write_ledger(&mut self) -> rusqlite::Result<()> {
+        let mut ledger = lock(&self.shared.ledger);
         let mut delete = self
             .conn
             .prepare_cached("DELETE FROM arrived WHERE node = ?1 AND boot = ?2")?;
-        let mut insert = self
-            .conn
-            .prepare_cached("INSERT INTO arrived (node, boot, lo, hi) VALUES (?1, ?2, ?3, ?4)")?;
+        let mut insert = self.conn.prepare_cached(
+            "INSERT INTO arrived (node, boot, lo, hi, lo_at, hi_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
         for &(node, boot) in &self.dirty {
             delete.execute(params![node, boot as i64])?;
-            for &(lo, hi) in ledger
+            for r in ledger
                 .boot(node, boot)
                 .map(super::ledger::Ranges::as_slice)
                 .unwrap_or_default()
             {
-                insert.execute(params![node, boot as i64, lo, hi])?;
+                insert.execute(params![node, boot as i64, r.lo, r.hi, r.lo_at, r.hi_at])?;
             }
         }
+        ledger.days.write(&self.conn)?;
         let mut mark = self
             .conn
             .prepare_cached("UPDATE mark SET at = ?2 WHERE name = ?1")?;
         mark.execute(params!["ledger_upto", self.head])?;
         mark.execute(params!["head", self.head])?;
+        let days = ledger.days.take(self.head);
+        let dirty = std::mem::take(&mut self.dirty);
+        match &mut self.written {
+            // A group may write it twice; its failure undoes both.
+            Some(written) => {
+                written.days.merge(&days);
+                written.dirty.extend(dirty);
+            }
+            None => self.written = Some(Written { days, dirty }),
+        }
         Ok(())
+    }
+
+    fn take_back_written(&mut self) {
+        if let Some(written) = self.written.take() {
+            lock(&self.shared.ledger).days.put_back(&written.days);
+            self.dirty.extend(written.dirty);
+        }
     }
 
     /// Deletes log rows that are folded, that the ledger's table covers, and that every cursor has passed.

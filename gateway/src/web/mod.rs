@@ -1,6 +1,7 @@
 //! The phone page, the HTTP API and the metrics, on one listener.
 
 mod api;
+mod ledger;
 mod model;
 mod page;
 mod stream;
@@ -99,6 +100,8 @@ pub fn router(web: Web) -> Router {
         .routes(routes!(api::nodes))
         .routes(routes!(api::latest))
         .routes(routes!(api::history))
+        .routes(routes!(ledger::all))
+        .routes(routes!(ledger::one))
         .routes(routes!(api::refused))
         .routes(routes!(api::dead_letters))
         .routes(routes!(api::health))

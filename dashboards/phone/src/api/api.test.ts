@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { backoff } from "./backoff";
-import { BadAnswer, readHistory, readLatestList, readOverview } from "./read";
+import { BadAnswer, readHistory, readLatestList, readLedger, readOverview } from "./read";
 
 test("waits longer with each failure, up to half a minute", () => {
   expect([0, 1, 2, 9].map((failures) => backoff(failures, 1))).toEqual([1_000, 2_000, 4_000, 30_000]);
@@ -22,4 +22,16 @@ test("reads an overview of a gateway that knows less than this page", () => {
 
 test("refuses a history whose columns don't match", () => {
   expect(() => readHistory({ t: [1, 2], mean: [1], min: [1, 2], max: [1, 2], n: [1, 1] })).toThrow(BadAnswer);
+});
+
+test("reads a ledger", () => {
+  const range = { boot: 1, from: 4, through: 6, count: 3, after: null, before: 9 };
+  const ledger = readLedger({ late_after_ms: 5, nodes: [{ node: "n", days: [{ day: "2026-11-24", received: 2, missing: 3, late: 1 }], missing_ranges: [range] }] });
+  expect(ledger.nodes[0]).toEqual({
+    node: "n",
+    days: [{ day: "2026-11-24", received: 2, missing: 3, late: 1 }],
+    missing_ranges: [{ count: 3, after: null, before: 9 }],
+    missing_ranges_left_off: 0,
+  });
+  expect(readLedger({}).nodes).toEqual([]);
 });

@@ -2,7 +2,7 @@
  * Reads the API's answers into the page's types. What the page can't do without is checked here, once;
  * unknown members are ignored and absent optional ones become null, so that gateway and page may differ in age.
  */
-import type { About, Farm, History, Latest, Node, Overview, Plot, Refused } from "./types";
+import type { About, Farm, History, Latest, Ledger, Node, Overview, Plot, Refused } from "./types";
 
 /** The answer is not what the API promises. */
 export class BadAnswer extends Error {}
@@ -143,6 +143,23 @@ export function readRefused(x: unknown): Refused {
       excerpt: text(entry.excerpt),
     }));
   return { counts, last };
+}
+
+export function readLedger(x: unknown): Ledger {
+  const ledger = object(x, "ledger");
+  const nodes = list(ledger.nodes)
+    .filter(isObject)
+    .map((entry) => ({
+      node: text(entry.node),
+      days: list(entry.days)
+        .filter(isObject)
+        .map((day) => ({ day: text(day.day), received: number(day.received), missing: number(day.missing), late: number(day.late) })),
+      missing_ranges: list(entry.missing_ranges)
+        .filter(isObject)
+        .map((range) => ({ count: number(range.count), after: numberOrNull(range.after), before: numberOrNull(range.before) })),
+      missing_ranges_left_off: number(entry.missing_ranges_left_off),
+    }));
+  return { late_after_ms: number(ledger.late_after_ms), nodes };
 }
 
 export function readAbout(x: unknown): About {

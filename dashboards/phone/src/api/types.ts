@@ -85,6 +85,37 @@ export interface Refused {
   last: { at: number; node: string | null; topic: string; reason: string; detail: string; excerpt: string }[];
 }
 
+/** One day of the farm, of one node. */
+export interface LedgerDay {
+  /** yyyy-mm-dd */
+  day: string;
+  received: number;
+  missing: number;
+  late: number;
+}
+
+/** Readings that are known to exist and have not arrived, between two that have. */
+export interface MissingRange {
+  count: number;
+  /** When the readings on either side were taken. */
+  after: number | null;
+  before: number | null;
+}
+
+export interface NodeLedger {
+  node: string;
+  /** Ascending, without a gap; the last one is today. */
+  days: LedgerDay[];
+  /** The newest ones, newest first. */
+  missing_ranges: MissingRange[];
+  missing_ranges_left_off: number;
+}
+
+export interface Ledger {
+  late_after_ms: number;
+  nodes: NodeLedger[];
+}
+
 export interface About {
   name: string;
   version: string;

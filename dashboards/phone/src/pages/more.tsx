@@ -1,8 +1,8 @@
 /** What a technician asks for: devices, refused messages, language, version. Renewed while it is open. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { getAbout, getNodes, getRefused } from "../api/client";
-import type { About, Refused } from "../api/types";
+import { getAbout, getLedger, getNodes, getRefused } from "../api/client";
+import type { About, Ledger, Refused } from "../api/types";
 import { chooseLanguage, CODES, language, LANGUAGES, t } from "../i18n";
 import { formatWhen } from "../format/time";
 import { clock, demo, nodes } from "../model/store";
@@ -10,16 +10,31 @@ import { DeviceCard } from "../parts/device-card";
 import { RefusedList } from "../parts/refused-list";
 
 const AGAIN_AFTER_MS = 15_000;
+/** Days move slowly. */
+const LEDGER_AFTER_MS = 60_000;
 
 export function MorePage() {
   const refused = useSignal<Refused | null>(null);
   const about = useSignal<About | null>(null);
+  const ledger = useSignal<Ledger | null>(null);
   const failed = useSignal(false);
 
   useEffect(() => {
     let gone = false;
+    let ledgerAt = 0;
+    const loadLedger = async () => {
+      if (Date.now() - ledgerAt < LEDGER_AFTER_MS) return;
+      ledgerAt = Date.now();
+      try {
+        ledger.value = await getLedger();
+      } catch {
+        // The devices are shown without their days then; the next round tries again.
+        ledgerAt = 0;
+      }
+    };
     const load = async () => {
       if (document.hidden) return;
+      void loadLedger();
       try {
         const [devices, messages, version] = await Promise.all([getNodes(), getRefused(), getAbout()]);
         if (gone) return;
@@ -45,7 +60,12 @@ export function MorePage() {
       {nodes.value.length === 0 && <p class="card notice">{t("more.devices.empty")}</p>}
       <div class="cards">
         {nodes.value.map((node) => (
-          <DeviceCard key={node.id} node={node} />
+          <DeviceCard
+            key={node.id}
+            node={node}
+            ledger={ledger.value?.nodes.find((entry) => entry.node === node.id) ?? null}
+            lateAfter={ledger.value?.late_after_ms ?? 0}
+          />
         ))}
       </div>
 

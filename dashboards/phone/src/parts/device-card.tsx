@@ -1,12 +1,20 @@
 /** One node: is it there, how is it, and has everything it measured arrived? */
-import type { Node } from "../api/types";
+import type { Node, NodeLedger } from "../api/types";
 import { type Key, t } from "../i18n";
 import { withUnit } from "../format/number";
 import { plotOf } from "../model/store";
 import { count, decimal, nodeName, resetReason } from "../words";
 import { Age } from "./age";
+import { Completeness } from "./completeness";
 
-export function DeviceCard({ node }: { node: Node }) {
+interface Props {
+  node: Node;
+  /** null until it has been fetched. */
+  ledger: NodeLedger | null;
+  lateAfter: number;
+}
+
+export function DeviceCard({ node, ledger, lateAfter }: Props) {
   return (
     <article class="card device" data-testid={`device-${node.id}`}>
       <header class="plot-head">
@@ -31,6 +39,7 @@ export function DeviceCard({ node }: { node: Node }) {
         {node.board !== null && <Fact name="node.board" value={node.board} />}
         <Restart reason={node.reset_reason} />
       </dl>
+      {ledger !== null && <Completeness ledger={ledger} lateAfter={lateAfter} />}
     </article>
   );
 }

@@ -25,7 +25,7 @@ const PAIRS = [
   ["dim", "bg"], ["dim", "card"], ["dim", "warn-soft"],
   ["stale", "bg"], ["stale", "card"],
   ["leaf", "bg"], ["leaf", "card"], ["leaf", "warn-soft"], ["leaf", "leaf-soft"], ["on-leaf", "leaf"],
-  ["warn", "warn-soft"],
+  ["warn", "warn-soft"], ["warn", "card"],
   ["bad", "bg"], ["bad", "card"], ["bad", "bad-soft"],
 ] as const;
 
