@@ -96,6 +96,8 @@ pub struct Influx {
     pub timeout: Duration,
     /// How long a shutdown waits for what is left.
     pub drain: Duration,
+    /// Readings that have waited longer are backlog: newer ones go first.
+    pub backlog_after: Duration,
 }
 
 /// The two write APIs in use.
@@ -561,6 +563,7 @@ fn check_influx(mut s: Section<'_>, dir: &Path) -> Option<Influx> {
     let batch_age = s.duration("batch_age", Duration::from_secs(1));
     let timeout = s.duration("timeout", Duration::from_secs(10));
     let drain = s.duration("drain", Duration::from_secs(5));
+    let backlog_after = s.duration("backlog_after", Duration::from_secs(60));
     let mode = s.required(
         "api",
         "write \"v2\" (InfluxDB 2 and 3, VictoriaMetrics) or \"v1\" (InfluxDB 1)",
@@ -572,6 +575,7 @@ fn check_influx(mut s: Section<'_>, dir: &Path) -> Option<Influx> {
         "batch_age",
         "timeout",
         "drain",
+        "backlog_after",
     ];
     let api = match mode.as_deref() {
         Some("v1") => {
@@ -618,6 +622,7 @@ fn check_influx(mut s: Section<'_>, dir: &Path) -> Option<Influx> {
         batch_age,
         timeout,
         drain,
+        backlog_after,
     })
 }
 

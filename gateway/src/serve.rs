@@ -152,7 +152,7 @@ impl Gateway {
                 (None, "external", tokio::spawn(link.run(doors.clone())))
             }
         };
-        let (sink, influx) = match config.influx {
+        let (sink, influx, dead_letters) = match config.influx {
             Some(influx) => {
                 let state = influx::SharedState::default();
                 let sink = Sink::new(
@@ -163,9 +163,11 @@ impl Gateway {
                     clock,
                     state.clone(),
                 )?;
-                (Some(tokio::spawn(sink.run(rest.clone()))), Some(state))
+                let letters = sink.dead_letters();
+                let sink = tokio::spawn(sink.run(rest.clone()));
+                (Some(sink), Some(state), Some(letters))
             }
-            None => (None, None),
+            None => (None, None, None),
         };
         let web = Web {
             name: config.name,
@@ -178,6 +180,7 @@ impl Gateway {
             door: state,
             door_mode,
             influx,
+            dead_letters,
             metrics,
             clock,
             stop: rest.clone(),

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use axum::body::Bytes;
@@ -80,6 +80,7 @@ struct Inner {
     max_body: usize,
     refuse: Arc<Refuse>,
     requests: u64,
+    arrivals: Vec<Instant>,
     answers: BTreeMap<u16, u64>,
 }
 
@@ -111,6 +112,7 @@ impl FakeInflux {
             max_body: 50 << 20,
             refuse: Arc::new(|_| None),
             requests: 0,
+            arrivals: Vec::new(),
             answers: BTreeMap::new(),
         }));
         let app = axum::Router::new()
@@ -177,6 +179,12 @@ impl FakeInflux {
         stored
     }
 
+    /// When each request came.
+    #[must_use]
+    pub fn arrivals(&self) -> Vec<Instant> {
+        lock(&self.inner).arrivals.clone()
+    }
+
     /// Write requests seen.
     #[must_use]
     pub fn requests(&self) -> u64 {
@@ -211,6 +219,7 @@ async fn write(
     let mood = {
         let mut inner = lock(&inner);
         inner.requests += 1;
+        inner.arrivals.push(Instant::now());
         inner.mood.clone()
     };
     match mood {

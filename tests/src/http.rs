@@ -80,6 +80,17 @@ impl Http {
         checked(self.get(path).await?, path).await
     }
 
+    /// POST JSON that has to give 2xx and JSON.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn post_json(&self, path: &str, body: &Value) -> Result<Value> {
+        let url = format!("{}{path}", self.base);
+        let answer = self.client.post(url).json(body).send().await?;
+        let text = checked(answer, path).await?;
+        serde_json::from_str(&text).with_context(|| format!("POST {path}: not JSON: {text}"))
+    }
+
     /// POST a form, has to give 2xx.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! The two write APIs behind one call. All that is known of the servers' answers is here.
 //!
-//! `influxdb2` speaks v2; it drops a path in the base address and knows neither time-outs nor `Retry-After`, so the
-//! time-out is set in the HTTP client below it, and its body is compressed beforehand.
+//! `influxdb2` speaks v2; it knows neither time-outs nor compression, so the time-out is set in the HTTP client below it, and
+//! its body is compressed beforehand. It does not show headers either: a server that is busy is asked once more with a
+//! single line, by a plain request whose `Retry-After` can be read.
 
 use std::io::Write;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use flate2::write::GzEncoder;
 use influxdb2::api::write::TimestampPrecision;
 use influxdb2::{ClientBuilder, RequestError};
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
 
 use crate::config::{Influx, InfluxApi};
 
@@ -45,6 +46,10 @@ pub(super) enum Client {
         client: influxdb2::Client,
         org: String,
         bucket: String,
+        /// For the question how long to wait.
+        http: reqwest::Client,
+        url: String,
+        token: crate::config::Secret,
     },
 }
 
@@ -59,24 +64,30 @@ impl std::fmt::Debug for Client {
 
 impl Client {
     pub(super) fn new(config: &Influx) -> Result<Self, BuildError> {
-        let gzip = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
-        let http = reqwest::ClientBuilder::new()
-            .default_headers(gzip)
-            .timeout(config.timeout)
-            .pool_max_idle_per_host(1);
+        let http = || {
+            let gzip = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
+            reqwest::ClientBuilder::new()
+                .default_headers(gzip)
+                .timeout(config.timeout)
+                .pool_max_idle_per_host(1)
+        };
+        let plain = http().build().map_err(|e| BuildError(e.into()))?;
         match &config.api {
             InfluxApi::V1 { database, login } => Ok(Self::V1 {
-                http: http.build().map_err(|e| BuildError(e.into()))?,
+                http: plain,
                 url: format!("{}/write", config.url),
                 database: database.clone(),
                 login: login.clone(),
             }),
             InfluxApi::V2 { org, bucket, token } => Ok(Self::V2 {
-                client: ClientBuilder::with_builder(http, &config.url, org, token.reveal())
+                client: ClientBuilder::with_builder(http(), &config.url, org, token.reveal())
                     .build()
                     .map_err(|e| BuildError(e.into()))?,
                 org: org.clone(),
                 bucket: bucket.clone(),
+                http: plain,
+                url: format!("{}/api/v2/write", config.url),
+                token: token.clone(),
             }),
         }
     }
@@ -103,12 +114,7 @@ impl Client {
                 if status.is_success() {
                     return Ok(());
                 }
-                let after = answer
-                    .headers()
-                    .get(RETRY_AFTER)
-                    .and_then(|v| v.to_str().ok())
-                    .and_then(|v| v.parse().ok())
-                    .map(Duration::from_secs);
+                let after = retry_after(answer.headers());
                 Err(judge(
                     status,
                     &answer.text().await.unwrap_or_default(),
@@ -119,6 +125,7 @@ impl Client {
                 client,
                 org,
                 bucket,
+                ..
             } => {
                 match client
                     .write_line_protocol_with_precision(
@@ -132,7 +139,10 @@ impl Client {
                     Ok(()) => Ok(()),
                     // The crate takes 204 only; InfluxDB's relatives also answer 200.
                     Err(RequestError::Http { status, .. }) if status.is_success() => Ok(()),
-                    Err(RequestError::Http { status, text }) => Err(judge(status, &text, None)),
+                    Err(RequestError::Http { status, text }) => {
+                        let after = self.asked_to_wait(status, lines).await;
+                        Err(judge(status, &text, after))
+                    }
                     Err(RequestError::ReqwestProcessing { source }) => Err(unreachable(&source)),
                     Err(e) => Err(WriteError::Later {
                         reason: e.to_string(),
@@ -142,6 +152,53 @@ impl Client {
             }
         }
     }
+}
+
+impl Client {
+    /// How long a busy server wants to be left alone: see the module's introduction. Writing the line twice leaves one.
+    async fn asked_to_wait(&self, status: StatusCode, lines: &[String]) -> Option<Duration> {
+        let Self::V2 {
+            org,
+            bucket,
+            http,
+            url,
+            token,
+            ..
+        } = self
+        else {
+            return None;
+        };
+        let busy = [
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::SERVICE_UNAVAILABLE,
+        ];
+        if !busy.contains(&status) {
+            return None;
+        }
+        let answer = http
+            .post(url)
+            .query(&[
+                ("org", org.as_str()),
+                ("bucket", bucket),
+                ("precision", "ms"),
+            ])
+            .header(AUTHORIZATION, format!("Token {}", token.reveal()))
+            .body(compress(lines.get(..1)?))
+            .send()
+            .await
+            .ok()?;
+        retry_after(answer.headers())
+    }
+}
+
+/// RFC 9110, section 10.2.3: seconds, or a date.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    date.duration_since(std::time::SystemTime::now()).ok()
 }
 
 /// 400, 413 and 422 speak of the points; anything else (no such bucket, wrong token, overload, fault) of the server or of
@@ -197,4 +254,24 @@ fn compress(lines: &[String]) -> Vec<u8> {
             .and_then(|()| gz.write_all(b"\n"));
     }
     gz.finish().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let of = |text: &str| {
+            let value = HeaderValue::from_str(text).unwrap();
+            retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value)]))
+        };
+        assert_eq!(of("120"), Some(Duration::from_secs(120)));
+        let soon = std::time::SystemTime::now() + Duration::from_secs(90);
+        let soon = of(&httpdate::fmt_http_date(soon)).unwrap();
+        assert!((80..=90).contains(&soon.as_secs()), "{soon:?}");
+        for junk in ["", "soon", "-3", "Fri, 31 Dec 1999 23:59:59 GMT"] {
+            assert_eq!(of(junk), None, "{junk}");
+        }
+    }
 }

@@ -1,33 +1,44 @@
 //! The InfluxDB sink: a cursor into the journal that moves only when the server has said yes.
 //!
-//! A server that is down, slow or hanging costs nothing but lag. A point that it refuses is found by halving the batch and
-//! goes to the dead letters with the server's reason; the others go through.
+//! A server that is down, slow or hanging costs nothing but lag. After an outage the newest readings go first and the
+//! backlog is paced beside them ([`progress`]). A point that the server refuses is found by halving the batch and goes to
+//! the dead letters with the server's reason; the others go through.
 
 mod client;
+mod dead_letters;
 mod line;
+mod progress;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::Influx;
-use crate::journal::cursor::Row;
+use crate::journal::cursor::{self, Gap, Row};
 use crate::journal::{Journal, ReadError, StoreError};
 use crate::reading::Millis;
 use crate::registry::Known;
 use client::{Client, WriteError};
+use progress::{Part, Progress};
 
 pub use client::BuildError;
+pub use dead_letters::{DeadLetters, Letter, LettersError, Resent, dead_letters, letters};
 
 /// The cursor's name.
 pub const CURSOR: &str = "influx";
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Longest line and reason that a dead letter keeps.
-const KEPT: usize = 2_000;
+/// Longest pause that a server can ask for.
+const LONGEST_ASKED: Duration = Duration::from_secs(3600);
+/// A batch of the backlog is followed by a rest of this part of the time that it took: the server has others to serve, and
+/// the link is narrow.
+const REST: u32 = 4;
+const LONGEST_REST: Duration = Duration::from_secs(2);
+/// Longest reason that a dead letter keeps.
+const REASON: usize = 2_000;
 
 /// How the sink is doing.
 #[derive(Debug, Clone, Default)]
@@ -36,10 +47,24 @@ pub struct SinkState {
     pub last_ok_at: Option<Millis>,
     /// Why the last request failed, until one succeeds.
     pub last_error: Option<String>,
-    /// The cursor.
-    pub at: i64,
+    /// The last row of the live part that the server has.
+    pub live: i64,
+    /// What it lacks before that, oldest first.
+    pub gaps: Vec<Gap>,
     /// Points refused for good since the start.
     pub refused: u64,
+}
+
+impl SinkState {
+    /// Everything that the server does not have.
+    #[must_use]
+    pub fn unsent(&self) -> Vec<Gap> {
+        let open = Gap {
+            at: self.live,
+            upto: i64::MAX,
+        };
+        self.gaps.iter().copied().chain([open]).collect()
+    }
 }
 
 /// A sink's state, shared.
@@ -73,7 +98,7 @@ pub struct Left {
 pub struct Sink {
     config: Influx,
     coop: String,
-    client: Client,
+    client: Arc<Client>,
     journal: Journal,
     known: Known,
     clock: Clock,
@@ -82,7 +107,7 @@ pub struct Sink {
 
 /// The journal failed under the sink; it tries again.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+pub(crate) enum Trouble {
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
@@ -102,7 +127,7 @@ impl Sink {
         clock: Clock,
         state: SharedState,
     ) -> Result<Self, BuildError> {
-        let client = Client::new(&config)?;
+        let client = Arc::new(Client::new(&config)?);
         Ok(Self {
             config,
             coop,
@@ -128,78 +153,161 @@ impl Sink {
                 }
             }
         }
-        if tokio::time::timeout(self.config.drain, self.drain())
-            .await
-            .is_err()
-        {
-            tracing::warn!("influx: not drained within {:?}", self.config.drain);
+        match tokio::time::timeout(self.config.drain, self.drain()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => tracing::warn!("influx: not drained: {e}"),
+            Err(_) => tracing::warn!("influx: not drained within {:?}", self.config.drain),
         }
-        let at = self.state.get().at;
+        let unsent = self.state.get().unsent();
         Left {
-            readings: self.journal.readings_after(at).await.unwrap_or_default(),
+            readings: self.journal.readings_in(unsent).await.unwrap_or_default(),
         }
+    }
+
+    /// What lets the dead letters be looked at and sent again.
+    #[must_use]
+    pub fn dead_letters(&self) -> DeadLetters {
+        DeadLetters::new(self.journal.clone(), self.client.clone(), self.clock)
     }
 
     async fn follow(&self, stop: &CancellationToken) -> Result<(), Trouble> {
         let mut head = self.journal.head();
-        let mut at = self.journal.cursor(CURSOR).await?;
-        self.state.set(|s| s.at = at);
+        let mut done = Progress::load(&self.journal).await?;
+        self.show(&done);
+        let mut fresh_since = None;
         loop {
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                moved = head.wait_for(|h| *h > at) => if moved.is_err() { return Ok(()) },
+            let part = if done.gaps.is_empty() {
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    moved = head.wait_for(|h| *h > done.live) => if moved.is_err() { return Ok(()) },
+                }
+                self.gather(done.live, stop).await;
+                Part::Live
+            } else {
+                self.which(&done, &mut fresh_since)
+            };
+            let started = Instant::now();
+            let sent = self.send(&mut done, part, Some(stop)).await?;
+            if stop.is_cancelled() {
+                return Ok(());
             }
-            self.gather(at, stop).await;
-            at = self.send_next(at, Some(stop)).await?;
+            if sent && part == Part::Backlog {
+                let rest = (started.elapsed() / REST).min(LONGEST_REST);
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    () = tokio::time::sleep(rest) => {}
+                }
+            }
         }
     }
 
+    /// The live part when a batch of it is full or old enough, else the backlog.
+    fn which(&self, done: &Progress, fresh_since: &mut Option<Instant>) -> Part {
+        let fresh = *self.journal.head().borrow() - done.live;
+        if fresh == 0 {
+            *fresh_since = None;
+            return Part::Backlog;
+        }
+        let since = fresh_since.get_or_insert_with(Instant::now);
+        if fresh >= self.batch() || since.elapsed() >= self.config.batch_age {
+            *fresh_since = None;
+            return Part::Live;
+        }
+        Part::Backlog
+    }
+
+    fn batch(&self) -> i64 {
+        i64::try_from(self.config.batch_points).unwrap_or(i64::MAX)
+    }
+
     /// Waits for company: until the batch is full or old enough.
-    async fn gather(&self, at: i64, stop: &CancellationToken) {
-        let full = i64::try_from(self.config.batch_points).unwrap_or(i64::MAX);
+    async fn gather(&self, live: i64, stop: &CancellationToken) {
+        let full = self.batch();
         let mut head = self.journal.head();
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(self.config.batch_age) => {}
-            _ = head.wait_for(|h| *h - at >= full) => {}
+            _ = head.wait_for(|h| *h - live >= full) => {}
         }
     }
 
-    async fn drain(&self) {
-        let mut at = self.state.get().at;
-        while *self.journal.head().borrow() > at {
-            match self.send_next(at, None).await {
-                Ok(to) if to > at => at = to,
-                _ => return,
+    async fn drain(&self) -> Result<(), Trouble> {
+        let mut done = Progress::load(&self.journal).await?;
+        loop {
+            let part = if *self.journal.head().borrow() > done.live {
+                Part::Live
+            } else if done.gaps.is_empty() {
+                return Ok(());
+            } else {
+                Part::Backlog
+            };
+            if !self.send(&mut done, part, None).await? {
+                return Ok(());
             }
         }
     }
 
-    /// Sends the batch after `at`; returns where the cursor is now.
-    async fn send_next(&self, at: i64, stop: Option<&CancellationToken>) -> Result<i64, Trouble> {
-        let rows = self
+    fn show(&self, done: &Progress) {
+        let backlog: i64 = done.gaps.iter().map(|g| g.upto - g.at).sum();
+        metrics::gauge!("sen_influx_backlog_rows").set(backlog as f64);
+        self.state.set(|s| {
+            s.live = done.live;
+            s.gaps.clone_from(&done.gaps);
+        });
+    }
+
+    /// Sends the next batch of a part; says whether the server took it.
+    async fn send(
+        &self,
+        done: &mut Progress,
+        part: Part,
+        stop: Option<&CancellationToken>,
+    ) -> Result<bool, Trouble> {
+        let (after, upto) = done.range(part);
+        let mut rows = self
             .journal
-            .rows_after(at, self.config.batch_points)
+            .rows_after(after, self.config.batch_points)
             .await?;
-        let Some(last) = rows.last().map(|r| r.id) else {
-            return Ok(at);
+        let full = rows.len() == self.config.batch_points;
+        rows.retain(|r| r.id <= upto);
+        // The rows that a gap still names may be gone with a damaged file.
+        let last = rows.last().map(|r| (r.id, r.received));
+        let to = match (part, last) {
+            (Part::Backlog, Some((id, _))) if full => id,
+            (Part::Backlog, _) => upto,
+            (Part::Live, Some((id, _))) => id,
+            (Part::Live, None) => return Ok(false),
         };
         let lines = self.lines(&rows);
         let mut dead = Vec::new();
         for batch in lines.chunks(self.config.batch_points.max(1)) {
             if !self.deliver(batch, &mut dead, stop).await {
-                return Ok(at);
+                return Ok(false);
             }
         }
-        self.commit(last, dead).await?;
         let now = self.clock.now();
+        let mut gaps: Vec<Gap> = done.sent(part, to).into_iter().collect();
+        let late = i64::try_from(self.config.backlog_after.as_millis()).unwrap_or(i64::MAX);
+        if part == Part::Live
+            && full
+            && last.is_some_and(|(_, received)| now.saturating_sub(received) > late)
+            && let Some(gap) = done.go_ahead(*self.journal.head().borrow())
+        {
+            tracing::info!(
+                "influx: newest readings first; {} rows wait behind them",
+                gap.upto - gap.at
+            );
+            gaps.push(gap);
+        }
+        self.commit(done.live, gaps, dead).await?;
+        self.show(done);
         self.state.set(|s| {
-            s.at = last;
             s.last_ok_at = Some(now);
             s.last_error = None;
         });
-        metrics::counter!("sen_influx_points_total").increment(lines.len() as u64);
-        Ok(last)
+        metrics::counter!("sen_influx_points_total", "part" => part.name())
+            .increment(lines.len() as u64);
+        Ok(true)
     }
 
     fn lines(&self, rows: &[Row]) -> Vec<String> {
@@ -233,7 +341,7 @@ impl Sink {
                     if let [only] = part {
                         metrics::counter!("sen_influx_refused_total").increment(1);
                         self.state.set(|s| s.refused += 1);
-                        dead.push((cut(only), cut(&reason)));
+                        dead.push((only.clone(), cut(&reason)));
                     } else {
                         let (first, second) = part.split_at(part.len() / 2);
                         waiting.push(second);
@@ -252,7 +360,7 @@ impl Sink {
                     let Some(stop) = stop else { return false };
                     tokio::select! {
                         () = stop.cancelled() => return false,
-                        () = tokio::time::sleep(after.unwrap_or(pause).min(LONGEST_PAUSE * 4)) => {}
+                        () = tokio::time::sleep(after.unwrap_or(pause).min(LONGEST_ASKED)) => {}
                     }
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -261,29 +369,25 @@ impl Sink {
         true
     }
 
-    async fn commit(&self, to: i64, dead: Vec<(String, String)>) -> Result<(), StoreError> {
-        if dead.is_empty() {
-            return self.journal.advance(CURSOR, to).await;
-        }
+    async fn commit(
+        &self,
+        live: i64,
+        gaps: Vec<Gap>,
+        dead: Vec<(String, String)>,
+    ) -> Result<(), StoreError> {
         let now = self.clock.now();
         self.journal
             .write(move |c| {
-                let mut insert = c.prepare_cached(
-                    "INSERT INTO dead_letter (at, sink, line, reason) VALUES (?1, ?2, ?3, ?4)",
-                )?;
-                for (line, reason) in &dead {
-                    insert.execute((now, CURSOR, line, reason))?;
+                dead_letters::keep(c, now, &dead)?;
+                for gap in gaps {
+                    cursor::set_gap(c, CURSOR, gap)?;
                 }
-                c.execute(
-                    "UPDATE cursor SET at = ?2 WHERE name = ?1 AND at < ?2",
-                    (CURSOR, to),
-                )
-                .map(drop)
+                cursor::advance(c, CURSOR, live)
             })
             .await
     }
 }
 
-fn cut(text: &str) -> String {
-    text.chars().take(KEPT).collect()
+fn cut(reason: &str) -> String {
+    reason.chars().take(REASON).collect()
 }

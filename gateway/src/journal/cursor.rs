@@ -1,4 +1,7 @@
 //! A named place in the log: how far one reader has come. It moves only forward, and only when the reader says so.
+//!
+//! A reader may go ahead and leave a gap to fill in later. The gap is a cursor of its own below the reader's name
+//! ([`set_gap`]), so the rows in it are kept like any others that somebody still needs.
 
 use rusqlite::{Connection, params};
 
@@ -21,7 +24,7 @@ pub struct Row {
 }
 
 impl Journal {
-    /// Makes sure that exactly the cursors named here exist. New ones begin at the start of what the log still holds;
+    /// Makes sure that exactly the cursors named here (and their gaps) exist. New ones begin at the start of what the log still holds;
     /// one that is no longer named is dropped, or it would hold the log back for ever.
     ///
     /// # Errors
@@ -30,7 +33,8 @@ impl Journal {
         let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
         self.write(move |c| {
             let known: Vec<String> = c.prepare("SELECT name FROM cursor")?.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?;
-            for gone in known.iter().filter(|k| !names.contains(k)) {
+            let reader = |k: &str| k.split(GAP).next().unwrap_or_default().to_owned();
+            for gone in known.iter().filter(|k| !names.contains(&reader(k))) {
                 c.execute("DELETE FROM cursor WHERE name = ?1", [gone])?;
             }
             for name in &names {
@@ -56,15 +60,25 @@ impl Journal {
         .await
     }
 
-    /// Moves a cursor forward.
+    /// The gaps that a reader has left, oldest first.
     ///
     /// # Errors
-    /// [`StoreError`] from the write; the cursor stays where it was.
-    pub async fn advance(&self, name: &'static str, to: i64) -> Result<(), StoreError> {
-        self.write(move |c| {
-            c.prepare_cached("UPDATE cursor SET at = ?2 WHERE name = ?1 AND at < ?2")?
-                .execute(params![name, to])
-                .map(drop)
+    /// [`ReadError`].
+    pub async fn gaps(&self, name: &'static str) -> Result<Vec<Gap>, ReadError> {
+        self.read(move |c| {
+            let mut select =
+                c.prepare_cached("SELECT name, at FROM cursor WHERE substr(name, 1, ?2) = ?1")?;
+            let prefix = format!("{name}{GAP}");
+            let mut rows = select.query(params![prefix, prefix.len() as i64])?;
+            let mut gaps = Vec::new();
+            while let Some(r) = rows.next()? {
+                let name: String = r.get(0)?;
+                let upto = name.get(prefix.len()..).and_then(|u| u.parse().ok());
+                let at = r.get(1)?;
+                gaps.extend(upto.map(|upto| Gap { at, upto }));
+            }
+            gaps.sort_by_key(|g| g.upto);
+            Ok(gaps)
         })
         .await
     }
@@ -82,15 +96,70 @@ impl Journal {
     /// # Errors
     /// [`ReadError`].
     pub async fn readings_after(&self, id: i64) -> Result<u64, ReadError> {
+        let open = Gap {
+            at: id,
+            upto: i64::MAX,
+        };
+        self.readings_in(vec![open]).await
+    }
+
+    /// Readings in the log within these gaps.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn readings_in(&self, gaps: Vec<Gap>) -> Result<u64, ReadError> {
         self.read(move |c| {
-            Ok(c.query_row(
-                "SELECT coalesce(sum(n), 0) FROM log WHERE id > ?1",
-                [id],
-                |r| r.get::<_, i64>(0),
-            )?
-            .unsigned_abs())
+            let mut select =
+                c.prepare_cached("SELECT coalesce(sum(n), 0) FROM log WHERE id > ?1 AND id <= ?2")?;
+            let mut sum = 0;
+            for gap in &gaps {
+                let n: i64 = select.query_row([gap.at, gap.upto], |r| r.get(0))?;
+                sum += n.unsigned_abs();
+            }
+            Ok(sum)
         })
         .await
+    }
+}
+
+/// Between a reader's name and the end of a gap.
+const GAP: &str = "/gap/";
+
+/// A stretch of the log that a reader has left out for the time being: the rows after `at`, `upto` included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The last row that is done.
+    pub at: i64,
+    /// The last row of the gap.
+    pub upto: i64,
+}
+
+/// Moves a cursor forward, within a [`Journal::write`].
+///
+/// # Errors
+/// SQLite's.
+pub fn advance(c: &Connection, name: &str, to: i64) -> rusqlite::Result<()> {
+    c.prepare_cached("UPDATE cursor SET at = ?2 WHERE name = ?1 AND at < ?2")?
+        .execute(params![name, to])
+        .map(drop)
+}
+
+/// Writes down a gap, or how far it is filled; one that is filled to its end is forgotten.
+///
+/// # Errors
+/// SQLite's.
+pub fn set_gap(c: &Connection, name: &str, gap: Gap) -> rusqlite::Result<()> {
+    let name = format!("{name}{GAP}{}", gap.upto);
+    if gap.at >= gap.upto {
+        c.prepare_cached("DELETE FROM cursor WHERE name = ?1")?
+            .execute([name])
+            .map(drop)
+    } else {
+        c.prepare_cached(
+            "INSERT INTO cursor VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET at = max(at, excluded.at)",
+        )?
+        .execute(params![name, gap.at])
+        .map(drop)
     }
 }
 

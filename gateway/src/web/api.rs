@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Web;
 use super::model::{ApiError, Farm, History, Latest, Node, Params, Plot};
+use crate::influx;
 use crate::ingest::refusals::Refused;
 use crate::reading::{Millis, NodeNum};
 use crate::registry::Registry;
@@ -286,43 +287,6 @@ pub(super) async fn refused(State(web): State<Web>) -> Json<RefusedList> {
 }
 
 #[derive(Serialize, ToSchema)]
-pub(super) struct DeadLetter {
-    id: i64,
-    at: Millis,
-    sink: String,
-    /// The point, in line protocol.
-    line: String,
-    /// What the server said.
-    reason: String,
-}
-
-/// Points that a sink's server refused for good, the newest hundred.
-#[utoipa::path(get, path = "/api/v1/dead-letters", responses((status = 200, body = Vec<DeadLetter>)))]
-pub(super) async fn dead_letters(State(web): State<Web>) -> Answer<Vec<DeadLetter>> {
-    let rows = web
-        .journal
-        .read(|c| {
-            let mut select = c.prepare_cached(
-                "SELECT id, at, sink, line, reason FROM dead_letter ORDER BY id DESC LIMIT 100",
-            )?;
-            let rows = select
-                .query_map([], |r| {
-                    Ok(DeadLetter {
-                        id: r.get(0)?,
-                        at: r.get(1)?,
-                        sink: r.get(2)?,
-                        line: r.get(3)?,
-                        reason: r.get(4)?,
-                    })
-                })?
-                .collect::<Result<_, _>>()?;
-            Ok(rows)
-        })
-        .await?;
-    Ok(Json(rows))
-}
-
-#[derive(Serialize, ToSchema)]
 pub(super) struct Health {
     /// `ok`; `degraded`: nothing is lost, something lags; `failing`: readings can't be stored.
     status: &'static str,
@@ -342,10 +306,16 @@ struct JournalHealth {
 #[derive(Serialize, ToSchema)]
 struct SinkHealth {
     name: &'static str,
+    /// Readings that the server does not have.
     lag_readings: u64,
+    /// Those of them that newer ones overtake.
+    backlog_readings: u64,
     last_ok_at: Option<Millis>,
     last_error: Option<String>,
+    /// Points refused for good since the start.
     refused: u64,
+    /// Refused points that are kept: see `/api/v1/dead-letters`.
+    dead_letters: u64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -367,7 +337,9 @@ pub(super) async fn health(State(web): State<Web>) -> Answer<Health> {
         }
         sinks.push(SinkHealth {
             name: "influx",
-            lag_readings: web.journal.readings_after(s.at).await?,
+            lag_readings: web.journal.readings_in(s.unsent()).await?,
+            backlog_readings: web.journal.readings_in(s.gaps).await?,
+            dead_letters: influx::dead_letters(&web.journal).await?,
             last_ok_at: s.last_ok_at,
             last_error: s.last_error,
             refused: s.refused,
@@ -406,7 +378,7 @@ pub(super) async fn health(State(web): State<Web>) -> Answer<Health> {
 /// Prometheus metrics.
 pub(super) async fn metrics(State(web): State<Web>) -> String {
     if let Some(influx) = &web.influx
-        && let Ok(lag) = web.journal.readings_after(influx.get().at).await
+        && let Ok(lag) = web.journal.readings_in(influx.get().unsent()).await
     {
         metrics::gauge!("sen_sink_lag_readings", "sink" => "influx").set(lag as f64);
     }

@@ -1,6 +1,7 @@
 //! The phone page, the HTTP API and the metrics, on one listener.
 
 mod api;
+mod dead_letters;
 mod ledger;
 mod model;
 mod page;
@@ -56,6 +57,8 @@ pub struct Web {
     pub door_mode: &'static str,
     /// The InfluxDB sink, if there is one.
     pub influx: Option<influx::SharedState>,
+    /// What it was refused, if there is a sink.
+    pub dead_letters: Option<influx::DeadLetters>,
     /// Metrics.
     pub metrics: PrometheusHandle,
     /// The time.
@@ -103,7 +106,8 @@ pub fn router(web: Web) -> Router {
         .routes(routes!(ledger::all))
         .routes(routes!(ledger::one))
         .routes(routes!(api::refused))
-        .routes(routes!(api::dead_letters))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::resend))
         .routes(routes!(api::health))
         .routes(routes!(stream::stream))
         .split_for_parts();

@@ -51,6 +51,13 @@ impl From<crate::journal::ReadError> for ApiError {
     }
 }
 
+impl From<crate::influx::LettersError> for ApiError {
+    fn from(e: crate::influx::LettersError) -> Self {
+        tracing::warn!("api: {e}");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "journal", e.to_string())
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         (self.status, Json(self)).into_response()
@@ -69,6 +76,21 @@ impl<T: serde::de::DeserializeOwned, S: Sync> axum::extract::FromRequestParts<S>
     ) -> Result<Self, ApiError> {
         axum::extract::Query::try_from_uri(&parts.uri)
             .map(|q| Self(q.0))
+            .map_err(|e| ApiError::bad_request(e.body_text()))
+    }
+}
+
+/// A request's JSON body as `T`; what does not fit is answered like every other error. Only `application/json` is read, which
+/// a page of another site can't send without being asked first.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: serde::de::DeserializeOwned, S: Send + Sync> axum::extract::FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: axum::extract::Request, state: &S) -> Result<Self, ApiError> {
+        Json::from_request(request, state)
+            .await
+            .map(|Json(body)| Self(body))
             .map_err(|e| ApiError::bad_request(e.body_text()))
     }
 }
