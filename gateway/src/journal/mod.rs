@@ -22,6 +22,8 @@ mod fold;
 mod history;
 pub mod ledger;
 mod record;
+#[cfg(test)]
+mod released;
 pub mod restore;
 mod varint;
 mod writer;
