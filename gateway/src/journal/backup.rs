@@ -3,8 +3,8 @@
 //! The copy is read in one read transaction. In WAL mode that holds up no writer; what it costs the gateway is a log file
 //! that can't start over until the copy is read. It is made by SQLite's backup API a few megabytes at a time, each on
 //! disk before the next: the gateway's own fsyncs then never queue behind a copy's worth of dirty pages. `VACUUM INTO`
-//! would be smaller by the free pages, but writes all in one go, takes the processor instead, and can't be held against
-//! the ledger of the very instant that it copies. The figures are in `tests/README.md`.
+//! leaves the free pages out, but its sync comes in one piece at the end, and being no part of a transaction it can't be held
+//! against the ledger of the very instant that it copies. `tests/README.md` has the figures.
 //!
 //! The target appears whole or not at all: it is written beside its place under another name, synced, read back (SQLite's
 //! check, and its ledger against the journal's as of the same instant), and only then renamed. It is one file in rollback
@@ -263,4 +263,33 @@ fn read_back(
         return Err(differs());
     }
     Contents::of(&c).map_err(BackupError::Ledger)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sweeps_what_killed_backups_left_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::of(&dir.path().join("farm"), Path::new("/nonexistent")).unwrap();
+        let now = std::time::SystemTime::now();
+        for (name, age) in [
+            (".farm.old.part", STALE * 2),
+            (".farm.old.part-wal", STALE * 2),
+            (".farm.new.part", STALE / 2),
+            (".barn.old.part", STALE * 2),
+            ("farm", STALE * 2),
+        ] {
+            let file = File::create(dir.path().join(name)).unwrap();
+            file.set_modified(now - age).unwrap();
+        }
+        place.sweep();
+        let mut left: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, [".barn.old.part", ".farm.new.part", "farm"]);
+    }
 }
