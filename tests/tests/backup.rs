@@ -256,6 +256,62 @@ async fn a_backup_that_is_killed_or_finds_no_room_leaves_nothing_broken() -> Res
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_that_is_killed_loses_no_journal_and_can_be_run_again() -> Result<()> {
+    let setup = Setup::new(6);
+    let mut gateway = Sen::start(&setup).await?;
+    let devices = start(&gateway, &setup);
+    more(&devices, 20_000).await?;
+    let dir = gateway.dir().to_path_buf();
+    let backup = dir.join("farm.senbackup");
+    gateway.run(&["backup", &text(&backup)])?.success()?;
+    more(&devices, 1_000).await?;
+    gateway.terminate(LIMIT)?;
+    let data = dir.join("data");
+    let old = ledger(&dir, &data)?;
+    let kept = dir.join("kept");
+    fs::create_dir(&kept)?;
+    fs::copy(data.join("sen.db"), kept.join("sen.db"))?;
+
+    let args = ["restore", &text(&backup), "--force", "--data", &text(&data)];
+    sen(&dir, &args)?.success()?;
+    let new = ledger(&dir, &data)?;
+    assert_ne!(old, new);
+    let (mut before, mut after) = (0, 0);
+    let mut wait = Duration::from_millis(1);
+    while before < 5 || after < 1 {
+        fs::remove_dir_all(&data)?;
+        fs::create_dir(&data)?;
+        fs::copy(kept.join("sen.db"), data.join("sen.db"))?;
+        let mut run = Program::new("sen-restore", binary()?)
+            .args(args)
+            .start(&dir)?;
+        tokio::time::sleep(wait).await;
+        run.kill9();
+        let aside = fs::read_dir(&data)?
+            .filter_map(|e| Some(e.ok()?.path()))
+            .find(|p| text(p).contains(".before-restore-") && !text(p).ends_with("-wal"));
+        if let Some(aside) = aside {
+            let check = TestDir::new()?;
+            fs::copy(aside, check.path().join("sen.db"))?;
+            ensure!(ledger(&dir, check.path())? == old, "what was moved aside");
+        }
+        if !data.join("sen.db").exists() || ledger(&dir, &data)? == new {
+            after += 1;
+            wait = Duration::from_millis(1);
+        } else {
+            ensure!(ledger(&dir, &data)? == old, "neither the old nor the new");
+            before += usize::from(!parts(&data)?.is_empty());
+        }
+        sen(&dir, &args)?.success()?;
+        ensure!(ledger(&dir, &data)? == new, "run again");
+        assert_eq!(parts(&data)?, Vec::<PathBuf>::new());
+        wait += Duration::from_millis(3);
+        ensure!(wait < LIMIT, "{before} were cut, {after} got through");
+    }
+    Ok(())
+}
+
 /// The schema's version lies at byte 60 (database file format, 1.3.11).
 fn stamp(path: &Path, version: u8) -> Result<()> {
     let mut bytes = fs::read(path)?;

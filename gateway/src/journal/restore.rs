@@ -31,6 +31,9 @@ use super::contents::{self, Contents, Unusable};
 use super::{OpenError, ReadError, claim, migrated, open_reader, open_writer};
 use crate::reading::Millis;
 
+/// How the names of unfinished files begin.
+const PREFIX: &str = ".sen.db.";
+
 /// The journal was not restored.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
@@ -110,8 +113,9 @@ pub fn restore(
     if !replace && occupied(&journal) {
         return Err(RestoreError::Occupied(journal));
     }
+    sweep(dir);
     let mut part = tempfile::Builder::new()
-        .prefix(".sen.db.")
+        .prefix(PREFIX)
         .suffix(".part")
         .tempfile_in(dir)
         .map_err(files)?;
@@ -127,6 +131,16 @@ pub fn restore(
         .map_err(|e| failed(dir, e.error))?;
     sync_folder(dir).map_err(files)?;
     Ok(Restored { aside, ..found })
+}
+
+/// Deletes what restores left that were killed: this one holds the directory, so no other is at work.
+fn sweep(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            // Best effort: what stays is in nobody's way.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Checks the copy, brings its schema up to date and holds its ledger against the one it came with.
@@ -212,7 +226,11 @@ fn give_to_owner_of(dir: &Path, file: &File) -> io::Result<()> {
     if owner.uid() == own.uid() {
         return Ok(());
     }
-    fchown(file, Some(owner.uid()), Some(owner.gid()))
+    match fchown(file, Some(owner.uid()), Some(owner.gid())) {
+        // Not root: whoever restores into a shared directory is taken to know who runs the gateway.
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        done => done,
+    }
 }
 
 /// The file whose name has that at its end.
