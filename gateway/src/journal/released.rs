@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::reading::{Measured, Reading};
+use crate::reading::{Day, Measured, Reading};
 use crate::registry::Registry;
 
 fn fixture(version: usize, kind: &str) -> PathBuf {
@@ -121,6 +121,14 @@ async fn every_released_schema_opens_whole_and_goes_on() {
         let at = journal.cursor("influx").await.unwrap();
         assert!(at < head);
         assert!(!journal.rows_after(at, 100).await.unwrap().is_empty());
+
+        if version as i64 >= LEDGER_VERSION {
+            let books = journal.books(None, Day::MIN).await.unwrap();
+            let total = |id| books[&known.node(id).unwrap().num].total;
+            let (one, three) = (total("node-01"), total("node-03"));
+            assert_eq!((one.received, one.refused), (24, 1));
+            assert_eq!((three.received, three.unnumbered), (0, 8));
+        }
 
         goes_on(&journal, known.node("node-01").unwrap().num).await;
         journal.close().await;
