@@ -266,30 +266,4 @@ fn read_back(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sweeps_what_killed_backups_left_and_nothing_else() {
-        let dir = tempfile::tempdir().unwrap();
-        let place = Place::of(&dir.path().join("farm"), Path::new("/nonexistent")).unwrap();
-        let now = std::time::SystemTime::now();
-        for (name, age) in [
-            (".farm.old.part", STALE * 2),
-            (".farm.old.part-wal", STALE * 2),
-            (".farm.new.part", STALE / 2),
-            (".barn.old.part", STALE * 2),
-            ("farm", STALE * 2),
-        ] {
-            let file = File::create(dir.path().join(name)).unwrap();
-            file.set_modified(now - age).unwrap();
-        }
-        place.sweep();
-        let mut left: Vec<_> = fs::read_dir(dir.path())
-            .unwrap()
-            .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .collect();
-        left.sort();
-        assert_eq!(left, [".barn.old.part", ".farm.new.part", "farm"]);
-    }
-}
+mod tests;
