@@ -1,7 +1,9 @@
 //! Commands. Each ends in one clear line and an exit code: 0 done, 1 failed, 2 the input is wrong,
 //! 3 readings are missing (`sen ledger`).
 
+mod backup;
 mod ledger;
+mod place;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -78,6 +80,10 @@ enum Command {
     /// What arrived and what is missing, by node and day. Works beside a running gateway. Exit code 3 if readings of the
     /// days asked for are missing.
     Ledger(ledger::Ledger),
+    /// Copy the journal to a file, checked. Works beside a running gateway.
+    Backup(backup::Backup),
+    /// Make a backup the journal. The gateway must not run.
+    Restore(backup::Restore),
     /// Look into the journal.
     Journal {
         #[command(subcommand)]
@@ -186,6 +192,8 @@ pub(crate) fn run() -> ExitCode {
             )
         }),
         Command::Ledger(args) => ledger::run(&args),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Journal {
             command: JournalCommand::Dump { config },
         } => Config::load(&config).map_err(Into::into).and_then(|c| {
@@ -217,6 +225,7 @@ fn is_input_error(e: &anyhow::Error) -> bool {
         || e.downcast_ref::<toml::de::Error>().is_some()
         || matches!(e.downcast_ref(), Some(RegistryError::Faults(_)))
         || ledger::is_input_error(e)
+        || backup::is_input_error(e)
 }
 
 fn log() {

@@ -14,15 +14,7 @@ use crate::sen::Dumped;
 /// # Errors
 /// With the first promise that is broken.
 pub fn check(devices: &[Device], journal: &[Dumped]) -> Result<()> {
-    let mut stored: BTreeMap<(&str, Place), &Dumped> = BTreeMap::new();
-    for reading in journal {
-        let place = reading
-            .boot
-            .zip(reading.seq)
-            .context("a reading without a place")?;
-        let twice = stored.insert((&reading.node, place), reading);
-        ensure!(twice.is_none(), "{} {place:?} is there twice", reading.node);
-    }
+    let stored = as_sent(devices, journal)?;
     for device in devices {
         let ledger = device.ledger();
         for (kind, promised) in [
@@ -43,8 +35,28 @@ pub fn check(devices: &[Device], journal: &[Dumped]) -> Result<()> {
             );
         }
     }
+    Ok(())
+}
+
+/// What is in the journal is there once, as it was sent.
+///
+/// # Errors
+/// With the first reading that is not.
+pub fn as_sent<'a>(
+    devices: &[Device],
+    journal: &'a [Dumped],
+) -> Result<BTreeMap<(&'a str, Place), &'a Dumped>> {
+    let mut stored: BTreeMap<(&str, Place), &Dumped> = BTreeMap::new();
+    for reading in journal {
+        let place = reading
+            .boot
+            .zip(reading.seq)
+            .context("a reading without a place")?;
+        let twice = stored.insert((&reading.node, place), reading);
+        ensure!(twice.is_none(), "{} {place:?} is there twice", reading.node);
+    }
     let devices: BTreeMap<&str, &Device> = devices.iter().map(|d| (d.node.as_str(), d)).collect();
-    for ((node, place), reading) in stored {
+    for (&(node, place), reading) in &stored {
         let device = devices
             .get(node)
             .with_context(|| format!("unknown node {node}"))?;
@@ -61,5 +73,5 @@ pub fn check(devices: &[Device], journal: &[Dumped]) -> Result<()> {
             sent.at
         );
     }
-    Ok(())
+    Ok(stored)
 }

@@ -2,7 +2,6 @@
 
 use std::fmt::{self, Display, Write as _};
 use std::io::Write as _;
-use std::path::PathBuf;
 
 use clap::Args;
 use sen_gateway::clock::Clock;
@@ -10,16 +9,13 @@ use sen_gateway::completeness::{
     All, DayAccount, FileError, FromFile, MAX_DAYS, MissingRange, NodeAccount, One, USUAL_DAYS,
     Undated, Window, farm_time, from_file,
 };
-use sen_gateway::config::Config;
+
+use super::place::Place;
 
 #[derive(Args)]
 pub(super) struct Ledger {
-    /// Configuration file of the gateway.
-    #[arg(long, required_unless_present = "data", conflicts_with = "data")]
-    config: Option<PathBuf>,
-    /// The gateway's data directory, in place of its configuration.
-    #[arg(long)]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     /// One node, day by day.
     #[arg(long)]
     node: Option<String>,
@@ -41,11 +37,7 @@ pub(super) struct Missing {
 
 /// Prints the account.
 pub(super) fn run(args: &Ledger) -> anyhow::Result<()> {
-    let dir = match (&args.data, &args.config) {
-        (Some(dir), _) => dir.clone(),
-        (None, Some(config)) => Config::load(config)?.data_dir,
-        (None, None) => unreachable!("clap asks for one of them"),
-    };
+    let dir = args.place.dir()?;
     let now = Clock::system().now();
     let window = Window::last(args.days, now);
     let account = from_file(&dir, args.node.as_deref(), window, now)?;

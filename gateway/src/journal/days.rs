@@ -305,6 +305,13 @@ impl Journal {
 /// [`ReadError`].
 pub fn books_of(c: &Connection, of: Option<NodeNum>, from: Day) -> Result<Books, ReadError> {
     c.execute_batch("BEGIN")?;
+    let books = books_in(c, of, from)?;
+    c.execute_batch("COMMIT")?;
+    Ok(books)
+}
+
+/// The same in a transaction that the caller has begun.
+pub(super) fn books_in(c: &Connection, of: Option<NodeNum>, from: Day) -> Result<Books, ReadError> {
     let mut ledger = Ledger::written(c)?;
     let mut log =
         c.prepare("SELECT node, received, boot, seq, n, body FROM log WHERE id > ?1 ORDER BY id")?;
@@ -316,9 +323,6 @@ pub fn books_of(c: &Connection, of: Option<NodeNum>, from: Day) -> Result<Books,
     }
     let mut books = ledger.books(of, from);
     add_table(c, of, from, &mut books)?;
-    drop(rows);
-    drop(log);
-    c.execute_batch("COMMIT")?;
     Ok(books)
 }
 

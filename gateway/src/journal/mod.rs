@@ -11,7 +11,9 @@
 //!                                  cursors  history = blocks + tail of the log
 //! ```
 
+pub mod backup;
 mod block;
+pub mod contents;
 pub mod cursor;
 pub mod days;
 pub mod dump;
@@ -20,6 +22,9 @@ mod fold;
 mod history;
 pub mod ledger;
 mod record;
+#[cfg(test)]
+mod released;
+pub mod restore;
 mod varint;
 mod writer;
 
@@ -77,23 +82,8 @@ impl Journal {
     /// # Errors
     /// See [`OpenError`]; each says what to do.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        let directory = |source| OpenError::Directory {
-            path: dir.to_path_buf(),
-            source,
-        };
-        std::fs::create_dir_all(dir).map_err(directory)?;
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(dir.join("lock"))
-            .map_err(directory)?;
+        let file = claim(dir)?;
         let path = dir.join("sen.db");
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(OpenError::Busy { path }),
-            Err(std::fs::TryLockError::Error(e)) => return Err(directory(e)),
-        }
         let conn = migrated(&path)?;
         let sqlite = |source| OpenError::Sqlite {
             path: path.clone(),
@@ -249,6 +239,28 @@ impl Inner {
             idle.push(conn);
         }
         out
+    }
+}
+
+/// Makes the data directory and takes it for one process, until the file is dropped.
+fn claim(dir: &Path) -> Result<File, OpenError> {
+    let directory = |source| OpenError::Directory {
+        path: dir.to_path_buf(),
+        source,
+    };
+    std::fs::create_dir_all(dir).map_err(directory)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(dir.join("lock"))
+        .map_err(directory)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::Busy {
+            path: dir.join("sen.db"),
+        }),
+        Err(std::fs::TryLockError::Error(e)) => Err(directory(e)),
     }
 }
 
