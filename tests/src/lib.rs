@@ -16,6 +16,7 @@ pub mod audit;
 pub mod browser;
 pub mod device;
 pub mod dice;
+pub mod disk;
 pub mod fake_influx;
 pub mod herd;
 pub mod http;

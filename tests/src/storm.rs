@@ -61,6 +61,15 @@ pub enum Blow {
     StoreGoesOn,
 }
 
+impl Blow {
+    fn is_to_store(self) -> bool {
+        matches!(
+            self,
+            Self::StoreGone | Self::StoreBack | Self::StoreHangs | Self::StoreGoesOn
+        )
+    }
+}
+
 /// When what happens: shares of the work, 0 to 1, ascending.
 pub type Plan = Vec<(f64, Blow)>;
 
@@ -102,13 +111,15 @@ pub struct Storm {
     pub gone: Duration,
     /// How long it hung.
     pub hung: Duration,
+    /// The store is gone, and hangs, for so long at least, however fast the work goes.
+    least: Duration,
     since: Instant,
 }
 
 impl Storm {
-    /// Calm so far.
+    /// Calm so far. A store that is gone or hangs does so for `least` at least, however fast the work goes.
     #[must_use]
-    pub fn new(sen: Sen, store: Store, mosquitto: Option<Mosquitto>) -> Self {
+    pub fn new(sen: Sen, store: Store, mosquitto: Option<Mosquitto>, least: Duration) -> Self {
         Self {
             sen,
             store,
@@ -116,6 +127,7 @@ impl Storm {
             blows: Vec::new(),
             gone: Duration::ZERO,
             hung: Duration::ZERO,
+            least,
             since: Instant::now(),
         }
     }
@@ -165,6 +177,19 @@ impl Storm {
         Ok(())
     }
 
+    /// What happens to the store happens in its order; the rest does not wait for it.
+    fn may(&self, blow: Blow, left: &[(f64, Blow)]) -> bool {
+        if !blow.is_to_store() {
+            return true;
+        }
+        let first = left.iter().find(|(_, b)| b.is_to_store());
+        let long_enough = match blow {
+            Blow::StoreBack | Blow::StoreGoesOn => self.since.elapsed() >= self.least,
+            _ => true,
+        };
+        first.is_some_and(|(_, b)| *b == blow) && long_enough
+    }
+
     /// Deals the plan's blows, each as soon as `progress` is there, until `done`.
     ///
     /// # Errors
@@ -175,24 +200,26 @@ impl Storm {
         mut progress: impl FnMut() -> Result<f64>,
         patience: Duration,
     ) -> Result<()> {
-        let mut last = (0.0, Instant::now());
-        for (at, blow) in plan {
-            loop {
-                let now = progress()?;
-                if now >= *at {
-                    break;
-                }
-                if now > last.0 {
-                    last = (now, Instant::now());
-                }
+        let mut left = plan.to_vec();
+        let mut last = (-1.0, Instant::now());
+        while !left.is_empty() {
+            let now = progress()?;
+            if now > last.0 {
+                last = (now, Instant::now());
+            }
+            let due = left
+                .iter()
+                .position(|(at, blow)| now >= *at && self.may(*blow, &left));
+            let Some(due) = due else {
                 anyhow::ensure!(
                     last.1.elapsed() < patience,
-                    "nothing moved for {patience:?} at {now}, waiting for {at} and {blow:?}"
+                    "nothing moved for {patience:?} at {now}, left: {left:?}"
                 );
                 tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            self.strike(*blow).await?;
-            // The store was gone and the gateway waits for it: no progress is its own fault.
+                continue;
+            };
+            let (_, blow) = left.remove(due);
+            self.strike(blow).await?;
             last.1 = Instant::now();
         }
         Ok(())

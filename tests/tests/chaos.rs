@@ -55,7 +55,9 @@ async fn chaos(size: Size, mut store: Store, mosquitto: Option<Mosquitto>) -> Re
     let links = RoughLinks::start(broker, dice.of("links", 0), rough).await?;
     let plan = storm::plan(&mut dice, size.kills, size.broker, 1);
     eprintln!("{plan:.3?}");
-    let mut storm = Storm::new(sen, store, mosquitto);
+    // A third of the time too, and longer than the sink's own time-out.
+    let least = Duration::from_secs(if nightly() { 25 } else { 5 });
+    let mut storm = Storm::new(sen, store, mosquitto, least);
     let herd = Herd::start(links.addr(), &setup.nodes, size.each)?;
     let readings = herd.readings();
     ensure!(readings >= (size.nodes * size.each) as u64);
