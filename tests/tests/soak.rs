@@ -4,6 +4,7 @@
 //! the gateway is killed four times a minute, its log is folded every 20 seconds, and the store is gone and hangs. At the end
 //! every reading of every round is compared with its source.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -37,32 +38,30 @@ async fn nothing_is_lost_doubled_or_changed_however_long_it_goes_on() -> Result<
     let mut setup = Setup::new(NODES).influx(Influx::V1(influx.url().to_owned()));
     setup.extra = "[journal]\nfold_every = \"20s\"\n".to_owned();
     let sen = Sen::start(&setup).await?;
-    // As many cuts as it takes: a new round is a new chance for each link.
-    let rough = Roughness {
-        cuts: usize::MAX,
-        delay: Duration::from_millis(60),
-    };
-    let links = RoughLinks::start(sen.mqtt(), dice.of("links", 0), rough).await?;
+    let broker = sen.mqtt();
     let kills = (4.0 * minutes).ceil() as usize;
-    let rounds = (minutes / 3.0).ceil() as u32;
-    let plan = storm::plan(&mut dice, kills, 0, rounds);
+    let spells = (minutes / 3.0).ceil() as u32;
+    let plan = storm::plan(&mut dice, kills, 0, spells);
     let store = Store::Influx(Box::new(influx));
     let mut storm = Storm::new(sen, store, None, Duration::from_secs(5));
 
     let started = Instant::now();
     let share = || Ok(started.elapsed().as_secs_f64() / length.as_secs_f64());
-    let send = send(&links, &setup.nodes, started, length);
+    let send = send(broker, &dice, &setup.nodes, started, length);
     let (storm_ended, sent) = tokio::join!(storm.rage(&plan, share, length), send);
     storm_ended?;
-    let (boots, nodes) = sent?;
+    let Sent {
+        rounds,
+        cuts,
+        nodes,
+    } = sent?;
     storm.sen.drained(10 * wait::PATIENCE).await?;
     let readings: usize = nodes.iter().map(|n| n.readings.len()).sum();
     eprintln!(
-        "{:.1} minutes, {NODES} nodes, {boots} rounds, {readings} readings; {} kill -9 of the gateway, {} cuts of links; \
+        "{:.1} minutes, {NODES} nodes, {rounds} rounds, {readings} readings; {} kill -9 of the gateway, {cuts} cuts of links; \
          store gone for {:.1?}, hung for {:.1?}",
         started.elapsed().as_secs_f64() / 60.0,
         storm.count(Blow::KillGateway),
-        links.cuts(),
         storm.gone,
         storm.hung,
     );
@@ -81,28 +80,38 @@ async fn nothing_is_lost_doubled_or_changed_however_long_it_goes_on() -> Result<
     audit::influx(&nodes, influx).await?.clean("InfluxDB")
 }
 
-/// Replays round after round until the time is over; how many, and what.
+#[derive(Default)]
+struct Sent {
+    rounds: u64,
+    cuts: usize,
+    nodes: Vec<Replayed>,
+}
+
+/// Replays round after round until the time is over.
 async fn send(
-    links: &RoughLinks,
+    broker: SocketAddr,
+    dice: &Dice,
     ids: &[String],
     started: Instant,
     length: Duration,
-) -> Result<(usize, Vec<Replayed>)> {
-    let mut nodes = Vec::new();
-    let mut rounds = 0;
+) -> Result<Sent> {
+    let mut sent = Sent::default();
     while started.elapsed() < length {
+        // Two cuts a node and round: a node that is cut off again and again waits a minute between its attempts.
+        let rough = Roughness {
+            cuts: 2,
+            delay: Duration::from_millis(60),
+        };
+        let links = RoughLinks::start(broker, dice.of("links", sent.rounds), rough).await?;
         let herd = Herd::start(links.addr(), ids, EACH)?;
-        wait::until(
-            "receipts for a round",
-            10 * wait::PATIENCE + length / 10,
-            || async {
-                ensure!(herd.done(), "{:?}", herd.laggards());
-                Ok(Some(()))
-            },
-        )
+        wait::until("receipts for a round", 10 * wait::PATIENCE, || async {
+            ensure!(herd.done(), "{:?}", herd.laggards());
+            Ok(Some(()))
+        })
         .await?;
-        nodes.extend(herd.stop().await.context("a round")?);
-        rounds += 1;
+        sent.nodes.extend(herd.stop().await.context("a round")?);
+        sent.cuts += links.cuts();
+        sent.rounds += 1;
     }
-    Ok((rounds, nodes))
+    Ok(sent)
 }
