@@ -133,6 +133,51 @@ impl Influxd {
             .unwrap_or(0))
     }
 
+    /// Every field of one node's points, with its time: numbers and text.
+    ///
+    /// # Errors
+    /// When the answer is not understood.
+    pub async fn fields_of(&self, node: &str) -> Result<Vec<(String, i64, Value)>> {
+        let value = self
+            .query(&format!(
+                "SELECT * FROM reading WHERE node = '{node}' GROUP BY *"
+            ))
+            .await?;
+        let mut fields = Vec::new();
+        let empty = Vec::new();
+        // One series a tag set; a second one would show as readings that are there twice.
+        for one in value
+            .pointer("/results/0/series")
+            .and_then(Value::as_array)
+            .unwrap_or(&empty)
+        {
+            let columns = one["columns"].as_array().context("no columns")?;
+            for row in one["values"].as_array().context("no values")? {
+                let row = row.as_array().context("a row is no array")?;
+                let at = row[0].as_i64().context("time is no integer")?;
+                for (column, cell) in columns.iter().zip(row).skip(1) {
+                    if !cell.is_null() {
+                        let column = column.as_str().context("a column without a name")?;
+                        fields.push((column.to_owned(), at, cell.clone()));
+                    }
+                }
+            }
+        }
+        Ok(fields)
+    }
+
+    /// How many series there are in the database.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn count_series(&self) -> Result<usize> {
+        let value = self.query("SHOW SERIES").await?;
+        Ok(value
+            .pointer("/results/0/series/0/values")
+            .and_then(Value::as_array)
+            .map_or(0, Vec::len))
+    }
+
     /// Everything numeric in `reading`, by node, field and time.
     ///
     /// # Errors

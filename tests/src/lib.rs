@@ -12,9 +12,13 @@
 //!
 //! The harness encodes packs itself ([`pack`]) instead of borrowing the encoder under test.
 
+pub mod audit;
 pub mod browser;
 pub mod device;
+pub mod dice;
+pub mod disk;
 pub mod fake_influx;
+pub mod herd;
 pub mod http;
 pub mod influxd;
 pub mod load;
@@ -25,6 +29,8 @@ pub mod pack;
 pub mod process;
 pub mod promises;
 pub mod proxy;
+pub mod rough;
 pub mod sen;
+pub mod storm;
 pub mod victoria;
 pub mod wait;

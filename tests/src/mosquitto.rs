@@ -27,6 +27,9 @@ pub enum Persistence {
     EveryChange,
     /// Written to disk at an orderly stop (and every 30 minutes): its default settings.
     AtStop,
+    /// The same, and the default limits too: 20 messages in flight, 1 000 queued a client; those beyond are acknowledged
+    /// and dropped.
+    Defaults,
 }
 
 /// Who may come in.
@@ -49,7 +52,8 @@ pub struct Mosquitto {
 }
 
 impl Mosquitto {
-    /// Starts one. Its queue is unlimited: the default of 1 000 drops acknowledged messages.
+    /// Starts one. Its queue is unlimited unless the defaults are asked for: 1 000, beyond which it drops acknowledged
+    /// messages.
     ///
     /// # Errors
     /// When it does not come up.
@@ -77,12 +81,14 @@ impl Mosquitto {
         let mut config = String::from(
             // Without `user root` it becomes another user, which both clears the parent-death
             // signal and bars it from the test's folder.
-            "user root\nlog_dest stderr\nmax_queued_messages 0\nmax_inflight_messages 100\n\
-             set_tcp_nodelay true\n",
+            "user root\nlog_dest stderr\nset_tcp_nodelay true\n",
         );
+        if persistence != Persistence::Defaults {
+            config.push_str("max_queued_messages 0\nmax_inflight_messages 100\n");
+        }
         match persistence {
             Persistence::None => config.push_str("persistence false\n"),
-            Persistence::AtStop => config.push_str(&format!(
+            Persistence::AtStop | Persistence::Defaults => config.push_str(&format!(
                 "persistence true\npersistence_location {}/\n",
                 dir.path().display()
             )),

@@ -46,18 +46,19 @@ pub fn as_sent<'a>(
     devices: &[Device],
     journal: &'a [Dumped],
 ) -> Result<BTreeMap<(&'a str, Place), &'a Dumped>> {
+    let known: BTreeMap<&str, &Device> = devices.iter().map(|d| (d.node.as_str(), d)).collect();
     let mut stored: BTreeMap<(&str, Place), &Dumped> = BTreeMap::new();
     for reading in journal {
         let place = reading
             .boot
             .zip(reading.seq)
-            .context("a reading without a place")?;
+            .or_else(|| folded_place(known.get(reading.node.as_str())?, reading))
+            .context("a reading without a place, of an instant at which nothing was sent")?;
         let twice = stored.insert((&reading.node, place), reading);
         ensure!(twice.is_none(), "{} {place:?} is there twice", reading.node);
     }
-    let devices: BTreeMap<&str, &Device> = devices.iter().map(|d| (d.node.as_str(), d)).collect();
     for (&(node, place), reading) in &stored {
-        let device = devices
+        let device = known
             .get(node)
             .with_context(|| format!("unknown node {node}"))?;
         ensure!(
@@ -74,4 +75,10 @@ pub fn as_sent<'a>(
         );
     }
     Ok(stored)
+}
+
+/// Folded readings carry no place; each of a device's has an instant of its own, from which it follows.
+fn folded_place(device: &Device, reading: &Dumped) -> Option<Place> {
+    let (boot, _) = *device.ledger().sent.first()?;
+    Some((boot, u32::try_from(reading.at - device.from).ok()?))
 }

@@ -231,11 +231,19 @@ impl Sen {
     /// # Errors
     /// When it can't be started, or takes longer than a minute.
     pub fn run(&self, args: &[&str]) -> Result<Finished> {
+        self.run_within(args, wait::PATIENCE)
+    }
+
+    /// [`Sen::run`] for what takes longer.
+    ///
+    /// # Errors
+    /// When it can't be started, or takes longer than `limit`.
+    pub fn run_within(&self, args: &[&str], limit: Duration) -> Result<Finished> {
         Program::new(&format!("sen-{}", args[0]), binary()?)
             .args(args)
             .arg("--config")
             .arg(&self.config)
-            .run(self.dir.path(), wait::PATIENCE)
+            .run(self.dir.path(), limit)
     }
 
     /// Starts it (again) and waits until it is ready, on the same ports and data as before.
@@ -341,7 +349,9 @@ impl Sen {
     /// # Errors
     /// When `sen journal dump` fails or prints something else.
     pub fn dump(&self) -> Result<Vec<Dumped>> {
-        let finished = self.run(&["journal", "dump"])?.success()?;
+        let finished = self
+            .run_within(&["journal", "dump"], 10 * wait::PATIENCE)?
+            .success()?;
         finished
             .out
             .lines()

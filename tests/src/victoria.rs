@@ -13,9 +13,10 @@ use crate::wait;
 #[derive(Debug)]
 pub struct Victoria {
     // Declared before its folder: the process ends first.
-    _process: Running,
+    process: Running,
+    program: Program,
     http: Http,
-    _dir: TestDir,
+    dir: TestDir,
 }
 
 impl Victoria {
@@ -27,35 +28,54 @@ impl Victoria {
         let dir = TestDir::new()?;
         for _ in 0..5 {
             let addr = free_addr();
-            let mut process = Program::new("victoria", "victoria-metrics")
+            let program = Program::new("victoria", "victoria-metrics")
                 .arg(format!("-httpListenAddr={addr}"))
                 .arg(format!("-storageDataPath={}/data", dir.path().display()))
                 // The default keeps one month and drops what is older without a word.
                 .arg("-retentionPeriod=100y")
-                .arg("-search.latencyOffset=0s")
-                .start(dir.path())?;
+                // By default it keeps a sample that was written twice twice: a batch whose answer got lost.
+                .arg("-dedup.minScrapeInterval=1ms")
+                .arg("-search.latencyOffset=0s");
+            let mut process = program.start(dir.path())?;
             let http = Http::new(format!("http://{addr}"));
-            let up = wait::until("victoria-metrics", wait::PATIENCE, || {
-                let ended = process.exited().is_some();
-                let http = http.clone();
-                async move {
-                    if ended {
-                        return Ok(Some(false));
-                    }
-                    let health = http.get("/health").await?;
-                    Ok(health.status().is_success().then_some(true))
-                }
-            })
-            .await?;
-            if up {
+            if up(&mut process, &http).await? {
                 return Ok(Self {
-                    _process: process,
+                    process,
+                    program,
                     http,
-                    _dir: dir,
+                    dir,
                 });
             }
         }
         bail!("victoria-metrics found its port taken five times")
+    }
+
+    /// The process, for signals and figures.
+    pub fn process(&mut self) -> &mut Running {
+        &mut self.process
+    }
+
+    /// Ends it in an orderly way.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn stop(&mut self) -> Result<()> {
+        self.process.signal("TERM")?;
+        self.process.wait_exit(wait::PATIENCE)?;
+        Ok(())
+    }
+
+    /// Starts it again on the same data and the same port.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.process.kill9();
+        self.process = self.program.start(self.dir.path())?;
+        if !up(&mut self.process, &self.http).await? {
+            bail!("victoria-metrics ended: {}", self.process.stderr());
+        }
+        Ok(())
     }
 
     /// Its base address.
@@ -105,4 +125,18 @@ impl Victoria {
         }
         Ok(points)
     }
+}
+
+async fn up(process: &mut Running, http: &Http) -> Result<bool> {
+    wait::until("victoria-metrics", wait::PATIENCE, || {
+        let ended = process.exited().is_some();
+        async move {
+            if ended {
+                return Ok(Some(false));
+            }
+            let health = http.get("/health").await?;
+            Ok(health.status().is_success().then_some(true))
+        }
+    })
+    .await
 }
