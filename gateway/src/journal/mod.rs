@@ -19,6 +19,9 @@ mod fold;
 mod history;
 pub mod ledger;
 mod record;
+mod seal;
+#[cfg(test)]
+mod tests;
 mod varint;
 mod writer;
 

@@ -363,17 +363,23 @@ impl Writer {
         readings: &[Reading],
     ) -> rusqlite::Result<()> {
         let mut insert = self.conn.prepare_cached("INSERT INTO log (id, node, received, boot, seq, n, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
-        let id = self.head + 1;
+        let key = record::Key {
+            id: self.head + 1,
+            node: uplink.node,
+            received: uplink.received,
+            place,
+            n: u32::try_from(readings.len()).unwrap_or(u32::MAX),
+        };
         insert.execute(params![
-            id,
-            uplink.node,
-            uplink.received,
+            key.id,
+            key.node,
+            key.received,
             place.map(|p| p.0 as i64), // at most 2^53 - 1 by the wire's rule
             place.map(|p| p.1),
-            readings.len() as i64,
-            record::encode(readings)
+            key.n,
+            record::encode(&key, readings)
         ])?;
-        self.head = id;
+        self.head = key.id;
         Ok(())
     }
 
