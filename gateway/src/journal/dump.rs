@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use sen_wire::Channel;
 use serde_json::json;
 
-use super::{ReadError, block, cursor, mark, open_reader};
+use super::{Files, ReadError, block, cursor, mark};
 use crate::reading::{Measured, NodeNum};
 
 /// The dump stopped.
@@ -31,7 +31,7 @@ pub enum DumpError {
 /// # Errors
 /// [`DumpError`].
 pub fn all(dir: &Path, out: &mut impl Write) -> Result<(), DumpError> {
-    let c = open_reader(&dir.join("sen.db"))?;
+    let c = Files::of(dir).reader()?;
     c.execute_batch("BEGIN")?;
     let names: HashMap<NodeNum, String> = c
         .prepare("SELECT num, id FROM node")?

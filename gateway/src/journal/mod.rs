@@ -59,7 +59,7 @@ pub struct Journal(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    path: PathBuf,
+    files: Files,
     jobs: mpsc::Sender<Job>,
     shared: Arc<Shared>,
     readers: Mutex<Vec<Connection>>,
@@ -73,6 +73,10 @@ impl Journal {
     /// # Errors
     /// See [`OpenError`]; each says what to do.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        Self::open_files(dir, Files::of(dir))
+    }
+
+    fn open_files(dir: &Path, files: Files) -> Result<Self, OpenError> {
         let directory = |source| OpenError::Directory {
             path: dir.to_path_buf(),
             source,
@@ -84,17 +88,14 @@ impl Journal {
             .write(true)
             .open(dir.join("lock"))
             .map_err(directory)?;
-        let path = dir.join("sen.db");
+        let path = files.path.clone();
         match file.try_lock() {
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => return Err(OpenError::Busy { path }),
             Err(std::fs::TryLockError::Error(e)) => return Err(directory(e)),
         }
-        let conn = migrated(&path)?;
-        let sqlite = |source| OpenError::Sqlite {
-            path: path.clone(),
-            source,
-        };
+        let conn = files.migrated()?;
+        let sqlite = |source| OpenError::Sqlite { path, source };
         let (head, ledger, tail, dirty) = replay(&conn).map_err(sqlite)?;
         let shared = Arc::new(Shared {
             ledger: Mutex::new(ledger),
@@ -115,7 +116,7 @@ impl Journal {
             .spawn(move || writer.run(queue))
             .map_err(OpenError::Thread)?;
         Ok(Self(Arc::new(Inner {
-            path,
+            files,
             jobs,
             shared,
             readers: Mutex::new(Vec::new()),
@@ -236,7 +237,7 @@ impl Inner {
         let idle = lock(&self.readers).pop();
         let conn = match idle {
             Some(conn) => conn,
-            None => open_reader(&self.path)?,
+            None => self.files.reader()?,
         };
         let out = f(&conn);
         let mut idle = lock(&self.readers);
@@ -247,19 +248,64 @@ impl Inner {
     }
 }
 
-/// Opens the file for writing, making it and bringing its schema up to date.
-fn migrated(path: &Path) -> Result<Connection, OpenError> {
-    let mut conn = open_writer(path).map_err(|source| OpenError::Sqlite {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    Migrations::new(vec![M::up(include_str!("schema.sql"))])
-        .to_latest(&mut conn)
-        .map_err(|source| OpenError::Schema {
-            path: path.to_path_buf(),
+/// Where the journal's file is, and through which of SQLite's file layers it is reached.
+#[derive(Debug, Clone)]
+struct Files {
+    path: PathBuf,
+    /// `None` outside tests: the system's files. Tests put one in between that fails when told to.
+    vfs: Option<&'static str>,
+}
+
+impl Files {
+    fn of(dir: &Path) -> Self {
+        Self {
+            path: dir.join("sen.db"),
+            vfs: None,
+        }
+    }
+
+    fn connect(&self, flags: OpenFlags) -> rusqlite::Result<Connection> {
+        match self.vfs {
+            None => Connection::open_with_flags(&self.path, flags),
+            Some(vfs) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs),
+        }
+    }
+
+    /// Opens the file for writing, making it and bringing its schema up to date.
+    fn migrated(&self) -> Result<Connection, OpenError> {
+        let path = || self.path.clone();
+        let mut conn = self.writer().map_err(|source| OpenError::Sqlite {
+            path: path(),
             source,
         })?;
-    Ok(conn)
+        Migrations::new(vec![M::up(include_str!("schema.sql"))])
+            .to_latest(&mut conn)
+            .map_err(|source| OpenError::Schema {
+                path: path(),
+                source,
+            })?;
+        Ok(conn)
+    }
+
+    fn writer(&self) -> rusqlite::Result<Connection> {
+        let conn = self.connect(OpenFlags::default())?;
+        conn.busy_timeout(BUSY)?;
+        conn.set_prepared_statement_cache_capacity(32);
+        // FULL: a commit returns after fsync of the log, so it survives a power cut.
+        conn.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;
+             PRAGMA journal_size_limit = 16777216;",
+        )?;
+        Ok(conn)
+    }
+
+    fn reader(&self) -> rusqlite::Result<Connection> {
+        let conn =
+            self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        conn.busy_timeout(BUSY)?;
+        conn.execute_batch("PRAGMA cache_size = -512;")?;
+        Ok(conn)
+    }
 }
 
 /// Opens the tables beside a gateway that may be running: for the registry's command line, which never touches the log.
@@ -268,30 +314,7 @@ pub(crate) fn open_tables(dir: &Path) -> Result<Connection, OpenError> {
         path: dir.to_path_buf(),
         source,
     })?;
-    migrated(&dir.join("sen.db"))
-}
-
-fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
-    let conn = Connection::open(path)?;
-    conn.busy_timeout(BUSY)?;
-    conn.set_prepared_statement_cache_capacity(32);
-    // FULL: a commit returns after fsync of the log, so it survives a power cut.
-    conn.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;
-         PRAGMA journal_size_limit = 16777216;",
-    )?;
-    Ok(conn)
-}
-
-/// A read-only connection to a journal file, for readers inside the gateway and for the command line beside it.
-pub(crate) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let conn = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
-    conn.busy_timeout(BUSY)?;
-    conn.execute_batch("PRAGMA cache_size = -512;")?;
-    Ok(conn)
+    Files::of(dir).migrated()
 }
 
 /// Reads a counter of the `mark` table.

@@ -1,3 +1,7 @@
 //! The journal as a whole, held to its word.
 
 pub(super) mod any;
+mod disk;
+mod farm;
+mod faults;
+mod rng;
