@@ -52,6 +52,8 @@ struct Durable {
     /// `None`: it does not exist.
     bytes: Option<Vec<u8>>,
     pending: Vec<Pending>,
+    /// Its first sync is one of the folder too: the unix layer does so for the journals that it makes.
+    syncs_folder: bool,
 }
 
 impl Durable {
@@ -81,6 +83,18 @@ impl Durable {
         self.bytes.get_or_insert_default();
         for op in std::mem::take(&mut self.pending) {
             Self::apply(&mut self.bytes, &op, &mut || true);
+        }
+    }
+
+    /// The file was deleted, and that lasts from now on.
+    fn settle_delete(&mut self) {
+        let deleted = self
+            .pending
+            .iter()
+            .rposition(|op| matches!(op, Pending::Delete));
+        if let Some(deleted) = deleted {
+            self.bytes = None;
+            self.pending.drain(..=deleted);
         }
     }
 
@@ -180,7 +194,18 @@ impl State {
                 // Whatever is there before the first look is on the disk.
                 bytes: std::fs::read(path).ok(),
                 pending: Vec::new(),
+                syncs_folder: false,
             })
+    }
+
+    fn sync(&mut self, path: &Path) {
+        let file = self.file(path);
+        file.sync();
+        if std::mem::take(&mut file.syncs_folder) {
+            for file in self.files.values_mut() {
+                file.settle_delete();
+            }
+        }
     }
 }
 
@@ -382,8 +407,9 @@ unsafe extern "C" fn open(
             if flags & ffi::SQLITE_OPEN_CREATE != 0 && !matches!(state.verdict(), Verdict::Go) {
                 return ffi::SQLITE_CANTOPEN;
             }
+            let journals = ffi::SQLITE_OPEN_WAL | ffi::SQLITE_OPEN_MAIN_JOURNAL;
             // Gone, or never there; a file of that name may still come back at a power cut.
-            state.file(&path);
+            state.file(&path).syncs_folder = flags & journals != 0;
         } else {
             state.file(&path);
         }
@@ -448,7 +474,7 @@ unsafe extern "C" fn delete(
     let file = state.file(&path);
     file.pending.push(Pending::Delete);
     if sync_dir != 0 {
-        (file.bytes, file.pending) = (None, Vec::new());
+        file.settle_delete();
     }
     drop(state);
     // SAFETY: the lower layer's own function, its own vfs, SQLite's arguments.
@@ -531,7 +557,7 @@ unsafe extern "C" fn sync(file: *mut ffi::sqlite3_file, _flags: c_int) -> c_int 
         let mut state = lock(&w.state);
         match state.verdict() {
             // Not passed down: what lasts is what this layer remembers, and real syncs would take minutes.
-            Verdict::Go => state.file(&w.path).sync(),
+            Verdict::Go => state.sync(&w.path),
             Verdict::Cut => return ffi::SQLITE_IOERR_FSYNC,
             Verdict::Fail { lose, .. } => {
                 if lose && !state.cut {
