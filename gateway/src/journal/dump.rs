@@ -8,7 +8,8 @@ use rusqlite::Connection;
 use sen_wire::Channel;
 use serde_json::json;
 
-use super::{Files, ReadError, block, cursor, mark};
+use super::files::Files;
+use super::{ReadError, block, cursor, mark};
 use crate::reading::{Measured, NodeNum};
 
 /// The dump stopped.

@@ -15,24 +15,29 @@ mod block;
 pub mod cursor;
 pub mod dump;
 mod error;
+mod files;
 mod fold;
 mod history;
+mod image;
 pub mod ledger;
 mod record;
+mod salvage;
 mod seal;
 #[cfg(test)]
 mod tests;
 mod varint;
+mod wal;
 mod writer;
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
-use rusqlite_migration::{M, Migrations};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use block::{Head, Point};
@@ -40,10 +45,12 @@ pub use error::{OpenError, ReadError, StoreError};
 pub use fold::Folder;
 pub use history::{Bucket, History};
 pub use ledger::{Account, Boot, Ledger};
+pub use salvage::Damage;
 pub use varint::Damaged;
 pub use writer::{Stored, Uplink};
 
 use crate::reading::NodeNum;
+use files::{Files, is_damage};
 use writer::{Job, Shared, Tail, Writer, lock};
 
 /// Uplinks that may wait for the writer; beyond it senders wait in turn.
@@ -62,7 +69,8 @@ struct Inner {
     files: Files,
     jobs: mpsc::Sender<Job>,
     shared: Arc<Shared>,
-    readers: Mutex<Vec<Connection>>,
+    /// Each with the generation of the file that it has open.
+    readers: Mutex<Vec<(u64, Connection)>>,
     /// Held for as long as the journal is open: one gateway a file.
     _lock: File,
 }
@@ -94,22 +102,30 @@ impl Journal {
             Err(std::fs::TryLockError::WouldBlock) => return Err(OpenError::Busy { path }),
             Err(std::fs::TryLockError::Error(e)) => return Err(directory(e)),
         }
-        let conn = files.migrated()?;
-        let sqlite = |source| OpenError::Sqlite { path, source };
-        let (head, ledger, tail, dirty) = replay(&conn).map_err(sqlite)?;
+        let empty = path.metadata().map_or(true, |m| m.len() == 0);
+        let (conn, (head, ledger, tail, dirty), mut damage) = files.open_sound(replay)?;
+        if empty && damage.is_none() && was_here(&file).map_err(directory)? {
+            damage = Some(Damage::of_nothing(path));
+        }
         let shared = Arc::new(Shared {
             ledger: Mutex::new(ledger),
             tail: Mutex::new(tail),
             head: watch::Sender::new(head),
             failing: watch::Sender::new(None),
+            suspect: AtomicBool::new(false),
+            generation: AtomicU64::new(0),
+            damage: Mutex::new(damage.into_iter().collect()),
         });
         let (jobs, queue) = mpsc::channel(QUEUE);
         let writer = Writer {
             conn,
             shared: shared.clone(),
+            files: files.clone(),
             head,
             since_ledger: 0,
             dirty,
+            checked: None,
+            adrift: false,
         };
         std::thread::Builder::new()
             .name("journal".into())
@@ -155,8 +171,14 @@ impl Journal {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
+        let shared = self.0.shared.clone();
         let exec: writer::Exec = Box::new(move |conn| {
-            let done = conn.and_then(|conn| f(conn).map_err(StoreError::from));
+            let done = conn.and_then(|conn| {
+                f(conn).map_err(|e| {
+                    shared.suspect_if(&e);
+                    StoreError::from(e)
+                })
+            });
             let ok = done.is_ok();
             let finish: writer::Finish = Box::new(move |outcome| {
                 let _ = reply.send(outcome.and(done));
@@ -198,6 +220,12 @@ impl Journal {
         self.0.shared.failing.borrow().clone()
     }
 
+    /// Damage that was met since the start, and what became of it; the newest last.
+    #[must_use]
+    pub fn damage(&self) -> Vec<Damage> {
+        lock(&self.0.shared.damage).clone()
+    }
+
     /// What has arrived from a node and what is missing.
     #[must_use]
     pub fn account(&self, node: NodeNum) -> Account {
@@ -234,78 +262,38 @@ impl Inner {
         &self,
         f: impl FnOnce(&Connection) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        let idle = lock(&self.readers).pop();
+        let generation = self.shared.generation.load(Ordering::Acquire);
+        let idle = {
+            let mut idle = lock(&self.readers);
+            // Those of before a mending look at the file that was set aside.
+            idle.retain(|(of, _)| *of == generation);
+            idle.pop()
+        };
         let conn = match idle {
-            Some(conn) => conn,
+            Some((_, conn)) => conn,
             None => self.files.reader()?,
         };
         let out = f(&conn);
+        if let Err(ReadError::Sqlite(e)) = &out
+            && is_damage(e)
+        {
+            self.shared.suspect.store(true, Ordering::Release);
+        }
         let mut idle = lock(&self.readers);
         if idle.len() < READERS && conn.is_autocommit() {
-            idle.push(conn);
+            idle.push((generation, conn));
         }
         out
     }
 }
 
-/// Where the journal's file is, and through which of SQLite's file layers it is reached.
-#[derive(Debug, Clone)]
-struct Files {
-    path: PathBuf,
-    /// `None` outside tests: the system's files. Tests put one in between that fails when told to.
-    vfs: Option<&'static str>,
-}
-
-impl Files {
-    fn of(dir: &Path) -> Self {
-        Self {
-            path: dir.join("sen.db"),
-            vfs: None,
-        }
+/// Whether a journal was opened here before: the lock file says so from the first time on.
+fn was_here(mut lock: &File) -> std::io::Result<bool> {
+    let was = lock.metadata()?.len() > 0;
+    if !was {
+        lock.write_all(b"A journal is here.\n")?;
     }
-
-    fn connect(&self, flags: OpenFlags) -> rusqlite::Result<Connection> {
-        match self.vfs {
-            None => Connection::open_with_flags(&self.path, flags),
-            Some(vfs) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs),
-        }
-    }
-
-    /// Opens the file for writing, making it and bringing its schema up to date.
-    fn migrated(&self) -> Result<Connection, OpenError> {
-        let path = || self.path.clone();
-        let mut conn = self.writer().map_err(|source| OpenError::Sqlite {
-            path: path(),
-            source,
-        })?;
-        Migrations::new(vec![M::up(include_str!("schema.sql"))])
-            .to_latest(&mut conn)
-            .map_err(|source| OpenError::Schema {
-                path: path(),
-                source,
-            })?;
-        Ok(conn)
-    }
-
-    fn writer(&self) -> rusqlite::Result<Connection> {
-        let conn = self.connect(OpenFlags::default())?;
-        conn.busy_timeout(BUSY)?;
-        conn.set_prepared_statement_cache_capacity(32);
-        // FULL: a commit returns after fsync of the log, so it survives a power cut.
-        conn.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;
-             PRAGMA journal_size_limit = 16777216;",
-        )?;
-        Ok(conn)
-    }
-
-    fn reader(&self) -> rusqlite::Result<Connection> {
-        let conn =
-            self.connect(OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        conn.busy_timeout(BUSY)?;
-        conn.execute_batch("PRAGMA cache_size = -512;")?;
-        Ok(conn)
-    }
+    Ok(was)
 }
 
 /// Opens the tables beside a gateway that may be running: for the registry's command line, which never touches the log.

@@ -253,6 +253,8 @@ impl Farm {
     /// Whether the journal in `dir`, closed or torn, is what it promised to be; then goes on with it.
     pub(super) async fn check(&mut self, dir: &Path) {
         let journal = Journal::open(dir).expect("the start is not held up");
+        // A power cut is not damage.
+        assert_eq!(journal.damage(), vec![]);
         let whole: String = journal
             .read(|c| Ok(c.query_row("PRAGMA quick_check", [], |r| r.get(0))?))
             .await

@@ -1,6 +1,7 @@
 //! The journal as a whole, held to its word.
 
 pub(super) mod any;
+mod damage;
 mod disk;
 mod farm;
 mod faults;
