@@ -6,7 +6,8 @@
 //! after each power cut. It is not needed either: an unclean stop does not damage a file that is synced, and a bad bit
 //! comes as often in a file that was closed well. So the rest is checked when it is met. Bodies carry a checksum of their
 //! own (seal.rs); and when SQLite comes upon a page that can't be one, the writer checks the whole file and mends it in
-//! place (writer.rs), without a restart.
+//! place (writer.rs), without a restart. Once a day the whole file is checked beside everything else (fold.rs), for what
+//! nobody meets.
 
 use std::path::{Path, PathBuf};
 

@@ -104,7 +104,7 @@ impl Journal {
         }
         let empty = path.metadata().map_or(true, |m| m.len() == 0);
         let (conn, (head, ledger, tail, dirty), mut damage) = files.open_sound(replay)?;
-        if empty && damage.is_none() && was_here(&file).map_err(directory)? {
+        if was_here(&file) && empty && damage.is_none() {
             damage = Some(Damage::of_nothing(path));
         }
         let shared = Arc::new(Shared {
@@ -246,6 +246,21 @@ impl Journal {
         }
     }
 
+    /// Looks at the whole file beside everything else, and has it mended if it is damaged.
+    pub async fn check(&self) {
+        match self.read(|c| Ok(files::check_all(c)?)).await {
+            Ok(None) => return,
+            Ok(Some(wrong)) => {
+                tracing::error!("the journal is damaged: {wrong}");
+                self.0.shared.suspect.store(true, Ordering::Release);
+            }
+            // Damage is noted by `read`; anything else is met by others too.
+            Err(e) => tracing::warn!("the journal's file can't be checked: {e}"),
+        }
+        // Wakes the writer, which mends behind each commit.
+        let _ = self.write(|_| Ok(())).await;
+    }
+
     async fn trim(&self) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
         self.0
@@ -288,12 +303,13 @@ impl Inner {
 }
 
 /// Whether a journal was opened here before: the lock file says so from the first time on.
-fn was_here(mut lock: &File) -> std::io::Result<bool> {
-    let was = lock.metadata()?.len() > 0;
+fn was_here(mut lock: &File) -> bool {
+    let was = lock.metadata().is_ok_and(|m| m.len() > 0);
     if !was {
-        lock.write_all(b"A journal is here.\n")?;
+        // Best effort: without it, a file that vanishes is not reported.
+        let _ = lock.write_all(b"A journal is here.\n");
     }
-    Ok(was)
+    was
 }
 
 /// Opens the tables beside a gateway that may be running: for the registry's command line, which never touches the log.

@@ -5,4 +5,5 @@ mod damage;
 mod disk;
 mod farm;
 mod faults;
+mod model;
 mod rng;
