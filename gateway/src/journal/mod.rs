@@ -257,8 +257,24 @@ impl Journal {
             // Damage is noted by `read`; anything else is met by others too.
             Err(e) => tracing::warn!("the journal's file can't be checked: {e}"),
         }
-        // Wakes the writer, which mends behind each commit.
-        let _ = self.write(|_| Ok(())).await;
+        // The writer mends behind a commit: the first wakes it, the second waits until it is done.
+        for _ in 0..2 {
+            let _ = self.write(|_| Ok(())).await;
+        }
+    }
+
+    /// Does `f`, and once more if it came upon damage that is mended by then: for what a start can't go on without.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub async fn insist<T, E>(&self, f: impl AsyncFn() -> Result<T, E>) -> Result<T, E> {
+        match f().await {
+            Err(_) if self.0.shared.suspect.load(Ordering::Acquire) => {
+                self.check().await;
+                f().await
+            }
+            done => done,
+        }
     }
 
     async fn trim(&self) -> Result<(), StoreError> {

@@ -217,6 +217,8 @@ fn a_damaged_file_holds_up_no_start_and_gives_back_what_is_whole() {
         drop(say);
     }
     let share = kept / count as f64;
+    // One damage in ten cuts the file short, by half of it on average; the rest costs little more than what it hit.
+    assert!(share > 0.8, "{share}");
     println!(
         "{count} damages of {pages} pages, {:.1} pages each: {:.2} % of the readings and {:.2} % of the nodes came out, {set_aside} files set aside",
         hit as f64 / count as f64,
@@ -228,7 +230,10 @@ fn a_damaged_file_holds_up_no_start_and_gives_back_what_is_whole() {
 /// Opens, reads, appends, folds: as a gateway does.
 async fn goes_on(dir: &Path, sent: &Sent) -> (Journal, usize) {
     let journal = Journal::open(dir).expect("the start is not held up");
-    journal.keep_cursors(&["sink"]).await.unwrap();
+    journal
+        .insist(async || journal.keep_cursors(&["sink"]).await)
+        .await
+        .unwrap();
     let mut sent = sent.clone();
     let mut append = async |journal: &Journal, node, place, k| {
         let r = reading(k);
@@ -248,21 +253,17 @@ async fn goes_on(dir: &Path, sent: &Sent) -> (Journal, usize) {
     append(&journal, PLAIN, None, 1_000_001).await;
     let folder = Folder::new(journal.clone(), std::time::Duration::ZERO);
     if folder.fold_all().await.is_err() {
-        mended(&journal).await;
+        journal.check().await;
         folder.fold_all().await.expect("mended");
     }
     for node in [NUMBERED, PLAIN] {
         for quantity in &Quantity::ALL[..5] {
             let channel = Channel::first(*quantity);
             let read = async || journal.points(node, channel, 0, Millis::MAX).await;
-            if read().await.is_err() {
-                mended(&journal).await;
-                read().await.expect("mended");
-            }
+            journal.insist(read).await.expect("mended");
         }
     }
     journal.check().await;
-    mended(&journal).await;
     let came_out = genuine(dir, &sent);
     let lines = farm::lines(dir);
     for (node, k) in [("numbered", 1_000_000), ("plain", 1_000_001)] {
@@ -273,14 +274,6 @@ async fn goes_on(dir: &Path, sent: &Sent) -> (Journal, usize) {
         );
     }
     (journal, came_out)
-}
-
-/// Waits for the writer to have looked at what a reader has come upon: behind the first write it does, and the second
-/// waits for that.
-async fn mended(journal: &Journal) {
-    for _ in 0..2 {
-        let _ = journal.write(|_| Ok(())).await;
-    }
 }
 
 struct Say<'a>(u64, &'a Done);
