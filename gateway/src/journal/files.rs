@@ -89,7 +89,7 @@ impl Files {
             _ => {}
         }
         if has_log {
-            match wal::read(&log) {
+            match wal::read(&log, false) {
                 Ok(log) if log.damaged => {
                     return Err(Trouble::Damage("its write-ahead log is damaged".into()));
                 }

@@ -5,6 +5,9 @@
 //! packed block a channel and day. Readers ([`cursor`]) follow the log by id; a row is deleted once it is folded and all
 //! of them have passed it, so a slow sink is a cursor that lags and never a second queue.
 //!
+//! A damaged file does not hold up a start and does not stop a running gateway: what is whole goes into a new one
+//! (`salvage`), the old one is set aside, and [`Journal::damage`] says so. What is checked when: `files`.
+//!
 //! ```text
 //! append -> writer (group commit) -> log ---fold---> block
 //!                                     |  \

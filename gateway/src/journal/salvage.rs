@@ -208,7 +208,7 @@ fn try_salvage(files: &Files, noticed: &str) -> Result<Damage, Failed> {
         "{} is damaged ({noticed}); what is whole goes into a new file",
         files.path.display()
     );
-    let log = wal::read(&beside(&files.path, "-wal"))?;
+    let log = wal::read(&beside(&files.path, "-wal"), true)?;
     let mut image = Image::open(&files.path, log)?;
     let building = building(files);
     for suffix in ["", "-wal", "-shm"] {

@@ -34,11 +34,11 @@ pub(super) struct Wal {
 /// Frames of one commit.
 type Commit = Vec<(u32, Box<[u8]>)>;
 
-/// Reads the log beside a database. An absent one holds nothing.
+/// Reads the log beside a database; its pages are kept only if `keep`. An absent one holds nothing.
 ///
 /// # Errors
 /// Only what opening says: a place that can't be read is where the log ends.
-pub(super) fn read(path: &Path) -> io::Result<Wal> {
+pub(super) fn read(path: &Path, keep: bool) -> io::Result<Wal> {
     let mut file = match std::fs::File::open(path) {
         Ok(file) => BufReader::with_capacity(1 << 16, file),
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Wal::default()),
@@ -74,7 +74,9 @@ pub(super) fn read(path: &Path) -> io::Result<Wal> {
             waiting.clear();
             continue;
         }
-        commit.push((page, data.into()));
+        if keep {
+            commit.push((page, data.into()));
+        }
         if size == 0 {
             continue;
         }
