@@ -91,7 +91,8 @@ impl Folder {
                 break;
             }
         }
-        Ok(self.journal.trim().await?)
+        while self.journal.trim().await? {}
+        Ok(())
     }
 }
 

@@ -20,12 +20,14 @@ mod fold;
 mod history;
 pub mod ledger;
 mod record;
+pub mod retention;
 mod varint;
 mod writer;
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -105,6 +107,7 @@ impl Journal {
             tail: Mutex::new(tail),
             head: watch::Sender::new(head),
             failing: watch::Sender::new(None),
+            held: AtomicBool::new(false),
         });
         let (jobs, queue) = mpsc::channel(QUEUE);
         let writer = Writer {
@@ -139,6 +142,9 @@ impl Journal {
                 repeated: 0,
                 receipt: None,
             });
+        }
+        if self.is_held() {
+            return Err(StoreError::Full);
         }
         let (reply, answer) = oneshot::channel();
         self.0
@@ -196,10 +202,28 @@ impl Journal {
         self.0.shared.head.subscribe()
     }
 
-    /// Why the last commit failed; `None` while all is well.
+    /// Why readings can't be stored; `None` while all is well.
     #[must_use]
     pub fn failing(&self) -> Option<StoreError> {
+        if self.is_held() {
+            return Some(StoreError::Full);
+        }
+        self.commit_failing()
+    }
+
+    /// Why the last commit failed.
+    fn commit_failing(&self) -> Option<StoreError> {
         self.0.shared.failing.borrow().clone()
+    }
+
+    /// Holds appends off (they answer [`StoreError::Full`]) while the disk is full, so that the room which is left goes
+    /// to what makes more of it; or lets them in again.
+    fn hold(&self, held: bool) {
+        self.0.shared.held.store(held, Ordering::Relaxed);
+    }
+
+    fn is_held(&self) -> bool {
+        self.0.shared.held.load(Ordering::Relaxed)
     }
 
     /// What has arrived from a node and what is missing.
@@ -222,7 +246,8 @@ impl Journal {
         }
     }
 
-    async fn trim(&self) -> Result<(), StoreError> {
+    /// Deletes some of the log rows that nobody needs. True when more of them are there.
+    async fn trim(&self) -> Result<bool, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.0
             .jobs
@@ -281,8 +306,9 @@ fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     conn.busy_timeout(BUSY)?;
     conn.set_prepared_statement_cache_capacity(32);
     // FULL: a commit returns after fsync of the log, so it survives a power cut.
+    // auto_vacuum is settled by the first write to a new file: it comes before all else (see retention.rs).
     conn.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;
+        "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;
          PRAGMA journal_size_limit = 16777216;",
     )?;
     Ok(conn)

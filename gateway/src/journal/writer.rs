@@ -4,6 +4,7 @@
 //! a job that fails by itself (a constraint) does not fail its neighbours.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,8 @@ const COMPANY: usize = 32;
 const FIRST_WAIT: Duration = Duration::from_micros(150);
 /// Rows after which the ledger is written out, so that a start replays no more than these.
 const LEDGER_EVERY: i64 = 50_000;
+/// Log rows deleted in one commit: after months without its server a sink has millions behind it.
+const TRIM_ROWS: i64 = 5_000;
 
 /// One uplink to store.
 #[derive(Debug)]
@@ -59,8 +62,8 @@ pub(super) type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 pub(super) enum Job {
     Append(Uplink, oneshot::Sender<Result<Stored, StoreError>>),
     Exec(Exec),
-    /// Write the ledger out, then delete log rows that no one needs any more.
-    Trim(oneshot::Sender<Result<(), StoreError>>),
+    /// Write the ledger out, then delete some log rows that no one needs any more; says whether there are more.
+    Trim(oneshot::Sender<Result<bool, StoreError>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -102,6 +105,8 @@ pub(super) struct Shared {
     pub(super) tail: Mutex<Tail>,
     pub(super) head: watch::Sender<i64>,
     pub(super) failing: watch::Sender<Option<StoreError>>,
+    /// Appends are held off.
+    pub(super) held: AtomicBool,
 }
 
 pub(super) fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -290,7 +295,7 @@ impl Writer {
                     let trimmed = if failed.is_none() {
                         self.trim().map_err(StoreError::from)
                     } else {
-                        Ok(())
+                        Ok(false)
                     };
                     if let Err(e) = &trimmed {
                         failed.get_or_insert_with(|| e.clone());
@@ -471,14 +476,17 @@ impl Writer {
         }
     }
 
-    /// Deletes log rows that are folded, that the ledger's table covers, and that every cursor has passed.
-    fn trim(&mut self) -> rusqlite::Result<()> {
+    /// Deletes log rows that are folded, that the ledger's table covers, and that every cursor has passed; at most
+    /// [`TRIM_ROWS`], the oldest. True when there are more.
+    fn trim(&mut self) -> rusqlite::Result<bool> {
         self.write_ledger()?;
-        self.conn.prepare_cached(
-            "DELETE FROM log WHERE id <= (SELECT min(at) FROM (
-                 SELECT at FROM mark WHERE name IN ('folded_upto', 'ledger_upto') UNION ALL SELECT at FROM cursor))",
-        )?
-        .execute([])?;
-        Ok(())
+        let gone = self
+            .conn
+            .prepare_cached(
+                "DELETE FROM log WHERE id < (SELECT min(id) FROM log) + ?1 AND id <= (SELECT min(at) FROM (
+                     SELECT at FROM mark WHERE name IN ('folded_upto', 'ledger_upto') UNION ALL SELECT at FROM cursor))",
+            )?
+            .execute([TRIM_ROWS])?;
+        Ok(gone == TRIM_ROWS as usize)
     }
 }

@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Web;
 use super::model::{ApiError, Farm, History, Latest, Node, Params, Plot};
 use crate::ingest::refusals::Refused;
+use crate::journal::retention::Status;
 use crate::reading::{Millis, NodeNum};
 use crate::registry::Registry;
 
@@ -25,6 +26,8 @@ pub(super) struct About {
     version: &'static str,
     /// The data are simulated.
     demo: bool,
+    /// New readings are stored; false while the disk is full or the journal can't be written.
+    storing: bool,
     started_at: Millis,
     now: Millis,
 }
@@ -36,6 +39,7 @@ pub(super) async fn about(State(web): State<Web>) -> Json<About> {
         name: web.name,
         version: env!("CARGO_PKG_VERSION"),
         demo: web.demo,
+        storing: web.journal.failing().is_none(),
         started_at: web.started_at,
         now: web.clock.now(),
     })
@@ -45,6 +49,8 @@ pub(super) async fn about(State(web): State<Web>) -> Json<About> {
 pub(super) struct Overview {
     now: Millis,
     demo: bool,
+    /// As in `/about`.
+    storing: bool,
     farms: Vec<Farm>,
     nodes: Vec<Node>,
 }
@@ -69,6 +75,7 @@ pub(super) async fn overview(State(web): State<Web>) -> Answer<Overview> {
     Ok(Json(Overview {
         now,
         demo: web.demo,
+        storing: web.journal.failing().is_none(),
         farms,
         nodes: node_list(&web, &known).await?,
     }))
@@ -329,6 +336,7 @@ pub(super) struct Health {
     /// What is wrong, for people.
     problems: Vec<String>,
     journal: JournalHealth,
+    disk: Status,
     sinks: Vec<SinkHealth>,
     broker: BrokerHealth,
 }
@@ -381,6 +389,8 @@ pub(super) async fn health(State(web): State<Web>) -> Answer<Health> {
     if !broker.connected {
         problems.push("the broker can't be reached; nodes keep their readings".to_owned());
     }
+    let disk = web.disk.get();
+    problems.extend(disk.problems.iter().cloned());
     let failing = web.journal.failing();
     let status = if failing.is_some() {
         "failing"
@@ -398,6 +408,7 @@ pub(super) async fn health(State(web): State<Web>) -> Answer<Health> {
         status,
         problems,
         journal,
+        disk,
         sinks,
         broker,
     }))

@@ -28,7 +28,7 @@ use crate::broker;
 use crate::clock::Clock;
 use crate::influx;
 use crate::ingest::refusals::Refusals;
-use crate::journal::Journal;
+use crate::journal::{Journal, retention};
 use crate::live::Live;
 use crate::reading::Millis;
 use crate::registry::Known;
@@ -56,6 +56,8 @@ pub struct Web {
     pub door_mode: &'static str,
     /// The InfluxDB sink, if there is one.
     pub influx: Option<influx::SharedState>,
+    /// The journal's disk.
+    pub disk: retention::SharedStatus,
     /// Metrics.
     pub metrics: PrometheusHandle,
     /// The time.
