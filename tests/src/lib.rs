@@ -26,5 +26,6 @@ pub mod process;
 pub mod promises;
 pub mod proxy;
 pub mod sen;
+pub mod small_disk;
 pub mod victoria;
 pub mod wait;
