@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use crate::herd::{Reading, Replayed, What};
 use crate::influxd::Influxd;
-use crate::sen::Dumped;
+use crate::sen::{Dumped, Sen};
 use crate::victoria::Victoria;
+use crate::wait;
 
 /// What a comparison found.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -242,6 +243,18 @@ fn nodes_in(nodes: &[Replayed]) -> usize {
         .map(|n| n.node.as_str())
         .collect::<HashSet<_>>()
         .len()
+}
+
+/// What a gateway that has stopped keeps: ledger and journal.
+///
+/// # Errors
+/// With the first difference, or when it can't be read.
+pub fn gateway(nodes: &[Replayed], sen: &Sen) -> Result<()> {
+    let said = sen
+        .run_within(&["ledger", "--json", "--days", "90"], 5 * wait::PATIENCE)?
+        .success()?;
+    ledger(nodes, &serde_json::from_str(&said.out)?)?;
+    journal(nodes, &sen.dump()?)?.clean("journal")
 }
 
 /// `sen ledger --json`: of every node as many received as it replayed, none missing, refused or without a number.

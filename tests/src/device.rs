@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::mqtt::{Client, Who};
 use crate::pack::{Decimal, Pack, Record};
+use crate::wait;
 
 /// Channels that a device writes, code and text name, in turn.
 pub const CHANNELS: [(&str, &str); 4] = [
@@ -158,6 +159,21 @@ impl Drop for Device {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Readings of all devices that receipts have named.
+#[must_use]
+pub fn received(devices: &[Device]) -> usize {
+    devices.iter().map(|d| d.ledger().received.len()).sum()
+}
+
+/// Waits until receipts have named so many readings more.
+///
+/// # Errors
+/// When that takes longer than the harness' patience.
+pub async fn receive(devices: &[Device], more: usize, what: &str) -> Result<()> {
+    let goal = received(devices) + more;
+    wait::until_true(what, wait::PATIENCE, || received(devices) >= goal).await
 }
 
 fn lock(ledger: &Mutex<Ledger>) -> MutexGuard<'_, Ledger> {

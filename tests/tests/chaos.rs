@@ -97,12 +97,7 @@ async fn chaos(size: Size, mut store: Store, mosquitto: Option<Mosquitto>) -> Re
     let lag = storm.sen.lag().await?;
     ensure!(lag == 0, "{lag} left");
     storm.sen.terminate(wait::PATIENCE)?;
-    let ledger = storm
-        .sen
-        .run_within(&["ledger", "--json", "--days", "90"], 5 * wait::PATIENCE)?
-        .success()?;
-    audit::ledger(&nodes, &serde_json::from_str(&ledger.out)?)?;
-    audit::journal(&nodes, &storm.sen.dump()?)?.clean("journal")?;
+    audit::gateway(&nodes, &storm.sen)?;
     match &storm.store {
         Store::Influx(influx) => audit::influx(&nodes, influx).await?.clean("InfluxDB"),
         Store::Victoria(victoria) => audit::victoria(&nodes, victoria)

@@ -1,21 +1,15 @@
 //! Mosquitto in front: PUBACK is Mosquitto's word, the receipt is the gateway's.
 
 use anyhow::Result;
-use sen_tests::device::{Device, Keeps, PER_PACK};
+use sen_tests::device::{Device, Keeps, PER_PACK, receive};
 use sen_tests::mosquitto::{Access, Mosquitto, Persistence};
 use sen_tests::sen::{Sen, Setup, password, who};
 use sen_tests::{promises, wait};
 
 const DEVICES: usize = 8;
 
-fn received(devices: &[Device]) -> usize {
-    devices.iter().map(|d| d.ledger().received.len()).sum()
-}
-
-async fn more(devices: &[Device], what: &str) -> Result<()> {
-    let goal = received(devices) + 800;
-    wait::until_true(what, wait::PATIENCE, || received(devices) >= goal).await
-}
+/// Readings that receipts have to name after each fault.
+const ROUND: usize = 800;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_arrives_through_crashes_of_either_side() -> Result<()> {
@@ -38,15 +32,15 @@ async fn everything_arrives_through_crashes_of_either_side() -> Result<()> {
             )
         })
         .collect();
-    more(&devices, "receipts in quiet times").await?;
+    receive(&devices, ROUND, "receipts in quiet times").await?;
     sen.kill9();
     sen.restart().await?;
-    more(&devices, "receipts after kill -9 of the gateway").await?;
+    receive(&devices, ROUND, "receipts after kill -9 of the gateway").await?;
     mosquitto.stop()?;
     mosquitto.restart().await?;
-    more(&devices, "receipts after a restart of Mosquitto").await?;
+    receive(&devices, ROUND, "receipts after a restart of Mosquitto").await?;
     mosquitto.restart().await?;
-    more(&devices, "receipts after kill -9 of Mosquitto").await?;
+    receive(&devices, ROUND, "receipts after kill -9 of Mosquitto").await?;
     for device in &mut devices {
         device.finish(wait::PATIENCE).await?;
     }
@@ -100,7 +94,12 @@ async fn tls_is_checked() -> Result<()> {
     let trusted = Setup::new(1).external_tls(mosquitto.tls_addr()?, mosquitto.ca_file());
     let sen = Sen::start(&trusted).await?;
     let mut device = Device::start(mosquitto.addr(), who(&node), 1 << 32, Keeps::UntilReceipt);
-    more(std::slice::from_ref(&device), "receipts by way of TLS").await?;
+    receive(
+        std::slice::from_ref(&device),
+        ROUND,
+        "receipts by way of TLS",
+    )
+    .await?;
     device.finish(wait::PATIENCE).await?;
     promises::check(&[device], &sen.dump()?)?;
 

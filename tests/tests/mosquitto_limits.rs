@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use sen_tests::device::{Device, Keeps, PER_PACK, Place, now_ms, record};
+use sen_tests::device::{Device, Keeps, PER_PACK, Place, now_ms, receive, record};
 use sen_tests::mosquitto::{Access, Mosquitto, Persistence};
 use sen_tests::mqtt::Client;
 use sen_tests::pack::Pack;
@@ -28,14 +28,8 @@ async fn start(nodes: usize) -> Result<(Mosquitto, Sen, Setup)> {
     Ok((mosquitto, sen, setup))
 }
 
-fn received(devices: &[Device]) -> usize {
-    devices.iter().map(|d| d.ledger().received.len()).sum()
-}
-
-async fn more(devices: &[Device], what: &str) -> Result<()> {
-    let goal = received(devices) + 800;
-    wait::until_true(what, wait::PATIENCE, || received(devices) >= goal).await
-}
+/// Readings that receipts have to name after each fault.
+const ROUND: usize = 800;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_keeps_until_the_receipt_loses_nothing_through_kills_of_either_side() -> Result<()> {
@@ -49,17 +43,17 @@ async fn who_keeps_until_the_receipt_loses_nothing_through_kills_of_either_side(
     } else {
         2
     };
-    more(&devices, "receipts in quiet times").await?;
+    receive(&devices, ROUND, "receipts in quiet times").await?;
     for _ in 0..kills {
         sen.kill9();
         sen.restart().await?;
-        more(&devices, "receipts after kill -9 of the gateway").await?;
+        receive(&devices, ROUND, "receipts after kill -9 of the gateway").await?;
         mosquitto.restart().await?;
-        more(&devices, "receipts after kill -9 of Mosquitto").await?;
+        receive(&devices, ROUND, "receipts after kill -9 of Mosquitto").await?;
         sen.kill9();
         mosquitto.restart().await?;
         sen.restart().await?;
-        more(&devices, "receipts after kill -9 of both").await?;
+        receive(&devices, ROUND, "receipts after kill -9 of both").await?;
     }
     for device in &mut devices {
         device.finish(wait::PATIENCE).await?;
@@ -145,16 +139,20 @@ async fn missing(sen: &Sen, device: &Device) -> Result<usize> {
     Ok(usize::try_from(missing)?)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_only_mosquitto_acknowledged_dies_with_it_and_is_known_to_be_missing() -> Result<()> {
-    let (mut mosquitto, mut sen, setup) = start(1).await?;
-    // From now on Mosquitto keeps a queue for the gateway.
+/// The gateway is there once: from now on Mosquitto keeps a queue for it.
+async fn queue_begins(mosquitto: &Mosquitto, sen: &Sen, node: &str) -> Result<()> {
     let place = (BOOT - 1, 0);
     let pack = Pack {
         place: Some(place),
         records: vec![record(now_ms() - 7_200_000, 0)],
     };
-    come(&mosquitto, &sen, &setup.nodes[0], place, &pack).await?;
+    come(mosquitto, sen, node, place, &pack).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_only_mosquitto_acknowledged_dies_with_it_and_is_known_to_be_missing() -> Result<()> {
+    let (mut mosquitto, mut sen, setup) = start(1).await?;
+    queue_begins(&mosquitto, &sen, &setup.nodes[0]).await?;
     sen.kill9();
     let device = send_unheard(&mosquitto, &setup.nodes[0], QUEUED / 4).await?;
     // kill -9, and a start.
@@ -175,13 +173,7 @@ async fn what_only_mosquitto_acknowledged_dies_with_it_and_is_known_to_be_missin
 async fn what_has_no_room_in_its_queue_is_acknowledged_dropped_and_known_to_be_missing()
 -> Result<()> {
     let (mosquitto, mut sen, setup) = start(1).await?;
-    // From now on Mosquitto keeps a queue for the gateway.
-    let place = (BOOT - 1, 0);
-    let pack = Pack {
-        place: Some(place),
-        records: vec![record(now_ms() - 7_200_000, 0)],
-    };
-    come(&mosquitto, &sen, &setup.nodes[0], place, &pack).await?;
+    queue_begins(&mosquitto, &sen, &setup.nodes[0]).await?;
     sen.kill9();
     let device = send_unheard(&mosquitto, &setup.nodes[0], 3 * QUEUED).await?;
     sen.restart().await?;

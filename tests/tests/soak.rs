@@ -68,12 +68,7 @@ async fn nothing_is_lost_doubled_or_changed_however_long_it_goes_on() -> Result<
     let (now, peak) = storm.sen.process().rss_kib()?;
     eprintln!("gateway: {now} KiB resident, {peak} KiB at the peak since its last start");
     storm.sen.terminate(wait::PATIENCE)?;
-    let ledger = storm
-        .sen
-        .run_within(&["ledger", "--json", "--days", "90"], 5 * wait::PATIENCE)?
-        .success()?;
-    audit::ledger(&nodes, &serde_json::from_str(&ledger.out)?)?;
-    audit::journal(&nodes, &storm.sen.dump()?)?.clean("journal")?;
+    audit::gateway(&nodes, &storm.sen)?;
     let Store::Influx(influx) = &storm.store else {
         unreachable!("started above");
     };

@@ -335,10 +335,11 @@ pub(super) async fn health(State(web): State<Web>) -> Answer<Health> {
         if let Some(e) = &s.last_error {
             problems.push(format!("InfluxDB: {e}; readings wait in the journal"));
         }
+        let backlog_readings = web.journal.readings_in(s.gaps).await?;
         sinks.push(SinkHealth {
             name: "influx",
-            lag_readings: web.journal.readings_in(s.unsent()).await?,
-            backlog_readings: web.journal.readings_in(s.gaps).await?,
+            lag_readings: backlog_readings + web.journal.readings_after(s.live).await?,
+            backlog_readings,
             dead_letters: influx::dead_letters(&web.journal).await?,
             last_ok_at: s.last_ok_at,
             last_error: s.last_error,
