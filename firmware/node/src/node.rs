@@ -258,7 +258,12 @@ impl<S: Storage> Node<S> {
                         Err(_) => self.storage_errors = self.storage_errors.saturating_add(1),
                     }
                 }
-                if self.clock.sync(now, receipt.time_ms, effect.fresh) {
+                let Some(utc_ms) = receipt.time() else {
+                    // The gateway answers and has no time to give: waiting for it is of no use.
+                    self.session.release();
+                    return;
+                };
+                if self.clock.sync(now, utc_ms, effect.fresh) {
                     self.session.release();
                     // The slots lie elsewhere now; the one that we are in was sampled when it was still called otherwise.
                     self.schedule.mark_done(self.clock.wall(now));

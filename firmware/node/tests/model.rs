@@ -130,11 +130,17 @@ impl Gateway {
         }
         let mut readings = Vec::new();
         let head = read_pack(payload, &mut |_, record| {
-            readings.push(
-                record
-                    .and_then(|record| record.resolve())
-                    .expect("a reading"),
+            let mut reading = record
+                .and_then(|record| record.resolve())
+                .expect("a reading");
+            if let Time::Relative(ms) = reading.time {
+                reading.time = Time::Absolute(now_utc + ms);
+            }
+            assert!(
+                matches!(reading.time, Time::Absolute(at) if at <= now_utc),
+                "taken after it arrived: {reading:?}"
             );
+            readings.push(reading);
         })
         .expect("a pack");
         let Ids { boot, seq } = head.ids.expect("ids");
