@@ -109,7 +109,13 @@ impl Gateway {
         let web_addr = listener.local_addr().unwrap_or(config.web);
         let known = Known::load(&journal).await?;
         let refusals = Arc::new(Refusals::default());
-        let ingest = Ingest::new(journal.clone(), known.clone(), refusals.clone(), clock);
+        let ingest = Ingest::new(
+            journal.clone(),
+            known.clone(),
+            refusals.clone(),
+            clock.clone(),
+        );
+        let clocks = ingest.clocks();
         journal
             .keep_cursors(if config.influx.is_some() {
                 &[influx::CURSOR]
@@ -119,6 +125,17 @@ impl Gateway {
             .await?;
         let live = Live::default();
         let at = live.load(&journal, &known).await?;
+        // The log says when its last row arrived; where all is folded, the newest reading stands for it.
+        let newest = match journal.last_received().await? {
+            Some(at) => at,
+            None => live.all().iter().map(|l| l.received_at).max().unwrap_or(0),
+        };
+        if let Some(behind_ms) = clock.starts_after(newest) {
+            tracing::warn!(
+                "the system's clock is wrong, {behind_ms} ms behind the newest reading: nodes are not told the time until it \
+                 is set; check NTP"
+            );
+        }
 
         let (doors, rest) = (CancellationToken::new(), CancellationToken::new());
         let mut tasks = vec![
@@ -160,7 +177,7 @@ impl Gateway {
                     config.name.clone(),
                     journal.clone(),
                     known.clone(),
-                    clock,
+                    clock.clone(),
                     state.clone(),
                 )?;
                 let letters = sink.dead_letters();
@@ -177,6 +194,7 @@ impl Gateway {
             known: known.clone(),
             live,
             refusals,
+            clocks,
             door: state,
             door_mode,
             influx,

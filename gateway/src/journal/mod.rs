@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use rusqlite_migration::{M, Migrations};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -196,6 +196,24 @@ impl Journal {
     #[must_use]
     pub fn account(&self, node: NodeNum) -> Account {
         lock(&self.0.shared.ledger).account(node)
+    }
+
+    /// What has arrived from a node around the places `lo..=hi`.
+    #[must_use]
+    pub fn neighbours(&self, node: NodeNum, boot: Boot, lo: u32, hi: u32) -> ledger::Neighbours {
+        lock(&self.0.shared.ledger).neighbours(node, boot, lo, hi)
+    }
+
+    /// When the newest row of the log arrived; none if all are folded.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn last_received(&self) -> Result<Option<crate::reading::Millis>, ReadError> {
+        self.read(|c| {
+            let newest = "SELECT received FROM log WHERE id = (SELECT max(id) FROM log)";
+            Ok(c.query_row(newest, [], |r| r.get(0)).optional()?)
+        })
+        .await
     }
 
     /// Log rows that are not folded yet.

@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Web;
 use super::model::{ApiError, Farm, History, Latest, Node, Params, Plot};
+use crate::clock::Jump;
 use crate::influx;
 use crate::ingest::refusals::Refused;
 use crate::reading::{Millis, NodeNum};
@@ -116,6 +117,7 @@ async fn node_list(web: &Web, known: &Registry) -> Result<Vec<Node>, ApiError> {
         })
         .await?;
     let seen = web.live.last_seen();
+    let clocks = web.clocks.all();
     let node = |n: &std::sync::Arc<crate::registry::Node>| {
         let said = hellos.get(&n.num);
         let hello = said
@@ -141,6 +143,7 @@ async fn node_list(web: &Web, known: &Registry) -> Result<Vec<Node>, ApiError> {
             received: account.received,
             missing: account.missing,
             dropped: hello.dropped,
+            clock: clocks.get(&n.num).copied(),
         }
     };
     Ok(known.nodes.iter().map(node).collect())
@@ -295,6 +298,7 @@ pub(super) struct Health {
     journal: JournalHealth,
     sinks: Vec<SinkHealth>,
     broker: BrokerHealth,
+    clock: ClockHealth,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -316,6 +320,20 @@ struct SinkHealth {
     refused: u64,
     /// Refused points that are kept: see `/api/v1/dead-letters`.
     dead_letters: u64,
+}
+
+/// The gateway's own clock.
+#[derive(Serialize, ToSchema)]
+struct ClockHealth {
+    /// False: it is behind what the journal holds, or before 2020; nodes are not told the time.
+    right: bool,
+    /// The time that the gateway goes by.
+    now: Millis,
+    /// What the system's clock says.
+    system: Millis,
+    /// How often the system's clock was set since the start.
+    jumps: u64,
+    last_jump: Option<Jump>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -354,6 +372,23 @@ pub(super) async fn health(State(web): State<Web>) -> Answer<Health> {
     if !broker.connected {
         problems.push("the broker can't be reached; nodes keep their readings".to_owned());
     }
+    let (now, right) = web.clock.checked();
+    let (jumps, last_jump) = web.clock.jumps();
+    let clock = ClockHealth {
+        right,
+        now,
+        system: web.clock.says(),
+        jumps,
+        last_jump,
+    };
+    if !right {
+        problems.push(
+            "the gateway's clock is wrong: it is behind the newest reading. Readings are kept, times are estimated, and nodes \
+             are not told the time. Set the clock (NTP); if it is right and the journal is not, set it once more, by two \
+             seconds or more, while the gateway runs"
+                .to_owned(),
+        );
+    }
     let failing = web.journal.failing();
     let status = if failing.is_some() {
         "failing"
@@ -373,6 +408,7 @@ pub(super) async fn health(State(web): State<Web>) -> Answer<Health> {
         journal,
         sinks,
         broker,
+        clock,
     }))
 }
 

@@ -28,6 +28,7 @@ use utoipa_axum::routes;
 use crate::broker;
 use crate::clock::Clock;
 use crate::influx;
+use crate::ingest::clocks::Clocks;
 use crate::ingest::refusals::Refusals;
 use crate::journal::Journal;
 use crate::live::Live;
@@ -51,6 +52,8 @@ pub struct Web {
     pub live: Live,
     /// What was refused.
     pub refusals: Arc<Refusals>,
+    /// How the nodes' clocks stand.
+    pub clocks: Arc<Clocks>,
     /// The door.
     pub door: broker::SharedState,
     /// Its kind, for health.

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::ingest::clocks::NodeClock;
 use crate::live;
 use crate::reading::Millis;
 use crate::registry::Registry;
@@ -187,6 +188,8 @@ pub(super) struct Node {
     pub missing: u64,
     /// Readings that the node overwrote because its outbox was full.
     pub dropped: Option<u32>,
+    /// Its clock, as its stamps show it; `null` before the first since the gateway's start.
+    pub clock: Option<NodeClock>,
 }
 
 /// A down-sampled series in columns; empty buckets are left out.
