@@ -176,6 +176,9 @@ pub struct Dumped {
     /// Fault.
     #[serde(default)]
     pub fault: Option<serde_json::Value>,
+    /// The time was worked out afterwards.
+    #[serde(default)]
+    pub estimated: bool,
 }
 
 /// A gateway.

@@ -15,6 +15,8 @@ pub struct Bucket {
     pub start: Millis,
     /// What fell into it.
     pub head: Head,
+    /// How many of its points have a time that was worked out afterwards.
+    pub estimated: u32,
 }
 
 /// A down-sampled series.
@@ -164,11 +166,18 @@ fn down_sample(points: &[Point], from: Millis, to: Millis, buckets: u32) -> Hist
     for p in points {
         let start = p.at.div_euclid(bucket_ms) * bucket_ms;
         match out.last_mut() {
-            Some(b) if b.start == start => b.head.add(p),
+            Some(b) if b.start == start => {
+                b.head.add(p);
+                b.estimated += u32::from(p.estimated);
+            }
             _ => {
                 let mut head = Head::default();
                 head.add(p);
-                out.push(Bucket { start, head });
+                out.push(Bucket {
+                    start,
+                    head,
+                    estimated: u32::from(p.estimated),
+                });
             }
         }
     }

@@ -271,6 +271,7 @@ pub(super) async fn history(
             .map(|b| some(&b.head, b.head.max))
             .collect(),
         n: h.buckets.iter().map(|b| b.head.values).collect(),
+        estimated: h.buckets.iter().map(|b| b.estimated).collect(),
     }))
 }
 

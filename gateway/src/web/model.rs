@@ -210,4 +210,6 @@ pub(super) struct History {
     pub max: Vec<Option<f64>>,
     /// Values in the bucket; 0 where there were only faults.
     pub n: Vec<u32>,
+    /// Readings in the bucket, faults too, whose time was worked out afterwards.
+    pub estimated: Vec<u32>,
 }
