@@ -167,7 +167,7 @@ impl Sink {
     /// What lets the dead letters be looked at and sent again.
     #[must_use]
     pub fn dead_letters(&self) -> DeadLetters {
-        DeadLetters::new(self.journal.clone(), self.client.clone(), self.clock)
+        DeadLetters::new(self.journal.clone(), self.client.clone(), self.clock.clone())
     }
 
     async fn follow(&self, stop: &CancellationToken) -> Result<(), Trouble> {
