@@ -24,7 +24,10 @@ use client::{Client, WriteError};
 use progress::{Part, Progress};
 
 pub use client::BuildError;
-pub use dead_letters::{DeadLetters, Letter, LettersError, Resent, dead_letters, letters};
+pub use dead_letters::{
+    DeadLetters, Kind, Letter, LettersError, Resent, Which, dead_letters, kinds, letters,
+};
+pub use line::{Field, Point};
 
 /// The cursor's name.
 pub const CURSOR: &str = "influx";
@@ -167,7 +170,7 @@ impl Sink {
     /// What lets the dead letters be looked at and sent again.
     #[must_use]
     pub fn dead_letters(&self) -> DeadLetters {
-        DeadLetters::new(self.journal.clone(), self.client.clone(), self.clock.clone())
+        DeadLetters::new(self.journal.clone(), self.client.clone())
     }
 
     async fn follow(&self, stop: &CancellationToken) -> Result<(), Trouble> {

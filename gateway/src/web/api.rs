@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Web;
 use super::model::{ApiError, Farm, History, Latest, Node, Params, Plot};
-use crate::clock::Jump;
+use super::system::{ClockHealth, System, clock_health, system};
 use crate::influx;
 use crate::ingest::refusals::Refused;
 use crate::reading::{Millis, NodeNum};
@@ -29,24 +29,29 @@ pub(super) struct About {
     demo: bool,
     started_at: Millis,
     now: Millis,
+    #[serde(flatten)]
+    system: System,
 }
 
 /// What this gateway is.
 #[utoipa::path(get, path = "/api/v1/about", responses((status = 200, body = About)))]
-pub(super) async fn about(State(web): State<Web>) -> Json<About> {
-    Json(About {
+pub(super) async fn about(State(web): State<Web>) -> Answer<About> {
+    Ok(Json(About {
+        system: system(&web).await?,
         name: web.name,
         version: env!("CARGO_PKG_VERSION"),
         demo: web.demo,
         started_at: web.started_at,
         now: web.clock.now(),
-    })
+    }))
 }
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Overview {
     now: Millis,
     demo: bool,
+    #[serde(flatten)]
+    system: System,
     farms: Vec<Farm>,
     nodes: Vec<Node>,
 }
@@ -71,6 +76,7 @@ pub(super) async fn overview(State(web): State<Web>) -> Answer<Overview> {
     Ok(Json(Overview {
         now,
         demo: web.demo,
+        system: system(&web).await?,
         farms,
         nodes: node_list(&web, &known).await?,
     }))
@@ -323,20 +329,6 @@ struct SinkHealth {
     dead_letters: u64,
 }
 
-/// The gateway's own clock.
-#[derive(Serialize, ToSchema)]
-struct ClockHealth {
-    /// False: it is behind what the journal holds, or before 2020; nodes are not told the time.
-    right: bool,
-    /// The time that the gateway goes by.
-    now: Millis,
-    /// What the system's clock says.
-    system: Millis,
-    /// How often the system's clock was set since the start.
-    jumps: u64,
-    last_jump: Option<Jump>,
-}
-
 #[derive(Serialize, ToSchema)]
 struct BrokerHealth {
     mode: &'static str,
@@ -373,16 +365,8 @@ pub(super) async fn health(State(web): State<Web>) -> Answer<Health> {
     if !broker.connected {
         problems.push("the broker can't be reached; nodes keep their readings".to_owned());
     }
-    let (now, right) = web.clock.checked();
-    let (jumps, last_jump) = web.clock.jumps();
-    let clock = ClockHealth {
-        right,
-        now,
-        system: web.clock.says(),
-        jumps,
-        last_jump,
-    };
-    if !right {
+    let clock = clock_health(&web);
+    if !clock.right {
         problems.push(
             "the gateway's clock is wrong: it is behind the newest reading. Readings are kept, times are estimated, and nodes \
              are not told the time. Set the clock (NTP); if it is right and the journal is not, set it once more, by two \

@@ -6,6 +6,7 @@ mod ledger;
 mod model;
 mod page;
 mod stream;
+mod system;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -12,11 +12,16 @@ export class Refusal extends Error {
   }
 }
 
-async function get(path: string): Promise<unknown> {
+export const get = (path: string): Promise<unknown> => ask(path, {}, TIMEOUT_MS);
+
+export const post = (path: string, body: unknown, timeout_ms: number): Promise<unknown> =>
+  ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }, timeout_ms);
+
+async function ask(path: string, init: RequestInit, timeout_ms: number): Promise<unknown> {
   const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
+  const timer = setTimeout(() => abort.abort(), timeout_ms);
   try {
-    const answer = await fetch(`${BASE}/${path}`, { signal: abort.signal, cache: "no-store" });
+    const answer = await fetch(`${BASE}/${path}`, { ...init, signal: abort.signal, cache: "no-store" });
     if (!answer.ok) throw new Refusal(answer.status);
     return await answer.json();
   } finally {

@@ -2,23 +2,23 @@
  * Reads the API's answers into the page's types. What the page can't do without is checked here, once;
  * unknown members are ignored and absent optional ones become null, so that gateway and page may differ in age.
  */
-import type { About, Farm, History, Latest, Ledger, Node, Overview, Plot, Refused } from "./types";
+import type { About, Farm, GatewayClock, History, Jump, Latest, Ledger, Node, NodeClock, Overview, Plot, Refused, System } from "./types";
 
 /** The answer is not what the API promises. */
 export class BadAnswer extends Error {}
 
 type Json = Record<string, unknown>;
 
-const isObject = (x: unknown): x is Json => typeof x === "object" && x !== null && !Array.isArray(x);
-const object = (x: unknown, what: string): Json => {
+export const isObject = (x: unknown): x is Json => typeof x === "object" && x !== null && !Array.isArray(x);
+export const object = (x: unknown, what: string): Json => {
   if (!isObject(x)) throw new BadAnswer(`${what}: not an object`);
   return x;
 };
-const list = (x: unknown): unknown[] => (Array.isArray(x) ? x : []);
-const text = (x: unknown): string => (typeof x === "string" ? x : "");
-const textOrNull = (x: unknown): string | null => (typeof x === "string" ? x : null);
-const number = (x: unknown): number => (typeof x === "number" && Number.isFinite(x) ? x : 0);
-const numberOrNull = (x: unknown): number | null => (typeof x === "number" && Number.isFinite(x) ? x : null);
+export const list = (x: unknown): unknown[] => (Array.isArray(x) ? x : []);
+export const text = (x: unknown): string => (typeof x === "string" ? x : "");
+export const textOrNull = (x: unknown): string | null => (typeof x === "string" ? x : null);
+export const number = (x: unknown): number => (typeof x === "number" && Number.isFinite(x) ? x : 0);
+export const numberOrNull = (x: unknown): number | null => (typeof x === "number" && Number.isFinite(x) ? x : null);
 
 /** null for an entry that can't be shown: one odd channel must not hide the others. */
 export function readLatest(x: unknown): Latest | null {
@@ -67,6 +67,30 @@ function readFarm(x: unknown): Farm {
   };
 }
 
+/** null when there was none. */
+function readJump(at: unknown, by: unknown): Jump | null {
+  const [when, by_ms] = [numberOrNull(at), numberOrNull(by)];
+  return when === null || by_ms === null ? null : { at: when, by_ms };
+}
+
+const STATES: NodeClock["state"][] = ["right", "none", "unset", "ahead", "back", "behind"];
+
+function readNodeClock(x: unknown): NodeClock | null {
+  if (!isObject(x)) return null;
+  const state = STATES.find((known) => known === x.state);
+  if (state === undefined) return null;
+  return { state, offset_ms: numberOrNull(x.offset_ms), last_jump: readJump(x.jumped_at, x.jump_ms) };
+}
+
+/** A gateway that does not say is taken to be well. */
+function readGatewayClock(x: unknown): GatewayClock {
+  const clock = isObject(x) ? x : {};
+  const jump = isObject(clock.last_jump) ? clock.last_jump : {};
+  return { right: clock.right !== false, last_jump: readJump(jump.at, jump.by_ms) };
+}
+
+const readSystem = (x: Json): System => ({ clock: readGatewayClock(x.clock), dead_letters: number(x.dead_letters) });
+
 function readNode(x: unknown): Node {
   const node = object(x, "node");
   return {
@@ -84,6 +108,7 @@ function readNode(x: unknown): Node {
     received: number(node.received),
     missing: number(node.missing),
     dropped: numberOrNull(node.dropped),
+    clock: readNodeClock(node.clock),
   };
 }
 
@@ -99,6 +124,7 @@ export function readOverview(x: unknown): Overview {
   return {
     now,
     demo: overview.demo === true,
+    system: readSystem(overview),
     farms: list(overview.farms).map(readFarm),
     nodes: list(overview.nodes).map(readNode),
   };
@@ -125,6 +151,8 @@ export function readHistory(x: unknown): History {
     min,
     max,
     n: n.map((count) => count ?? 0),
+    // An older gateway does not say.
+    estimated: Array.isArray(h.estimated) ? column(h.estimated).map((count) => count ?? 0) : t.map(() => 0),
   };
 }
 
@@ -168,6 +196,7 @@ export function readAbout(x: unknown): About {
     name: text(about.name),
     version: text(about.version),
     demo: about.demo === true,
+    system: readSystem(about),
     started_at: number(about.started_at),
     now: number(about.now),
   };

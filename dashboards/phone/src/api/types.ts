@@ -57,16 +57,48 @@ export interface Node {
   missing: number;
   /** Readings that the node overwrote before they could be sent. */
   dropped: number | null;
+  /** null before its first stamp since the gateway's start. */
+  clock: NodeClock | null;
+}
+
+/** The last time that a clock was found to have jumped. */
+export interface Jump {
+  at: number;
+  /** How far; below zero: back. */
+  by_ms: number;
+}
+
+/** A node's clock, as its stamps show it. */
+export interface NodeClock {
+  state: "right" | "none" | "unset" | "ahead" | "back" | "behind";
+  /** About how far it is from the gateway's; only while it is wrong. */
+  offset_ms: number | null;
+  last_jump: Jump | null;
+}
+
+/** The gateway's own clock. */
+export interface GatewayClock {
+  /** False: times are estimated until somebody sets it. */
+  right: boolean;
+  last_jump: Jump | null;
+}
+
+/** What the gateway says of itself. */
+export interface System {
+  clock: GatewayClock;
+  /** Points that the server of the InfluxDB sink refused, and that wait to be sent again. */
+  dead_letters: number;
 }
 
 export interface Overview {
   now: number;
   demo: boolean;
+  system: System;
   farms: Farm[];
   nodes: Node[];
 }
 
-/** Columns: the i-th entries of t, mean, min, max and n belong together. */
+/** Columns: the i-th entries of t, mean, min, max, n and estimated belong together. */
 export interface History {
   unit: string;
   from: number;
@@ -78,6 +110,8 @@ export interface History {
   min: (number | null)[];
   max: (number | null)[];
   n: number[];
+  /** Readings whose time was worked out afterwards. */
+  estimated: number[];
 }
 
 export interface Refused {
@@ -120,6 +154,7 @@ export interface About {
   name: string;
   version: string;
   demo: boolean;
+  system: System;
   started_at: number;
   now: number;
 }

@@ -111,6 +111,6 @@ interface PictureProps {
 
 /** Drawn anew with each history, not with each reading: a finger on the chart keeps its place. */
 function Picture({ history, latest, quantity, label }: PictureProps) {
-  const shown = useMemo(() => withNewest(history, latest?.at ?? 0, latest?.value ?? null), [history]);
+  const shown = useMemo(() => withNewest(history, latest?.at ?? 0, latest?.value ?? null, latest?.estimated ?? false), [history]);
   return <Chart history={shown} quantity={quantity} label={label} />;
 }

@@ -5,9 +5,12 @@ import { getAbout, getLedger, getNodes, getRefused } from "../api/client";
 import type { About, Ledger, Refused } from "../api/types";
 import { chooseLanguage, CODES, language, LANGUAGES, t } from "../i18n";
 import { formatWhen } from "../format/time";
-import { clock, demo, nodes } from "../model/store";
+import { clock, demo, nodes, system } from "../model/store";
+import { gatewayClockWords } from "../parts/clock-fact";
 import { DeviceCard } from "../parts/device-card";
 import { RefusedList } from "../parts/refused-list";
+import "../style/code.css";
+import "../style/more.css";
 
 const AGAIN_AFTER_MS = 15_000;
 /** Days move slowly. */
@@ -41,6 +44,7 @@ export function MorePage() {
         nodes.value = devices;
         refused.value = messages;
         about.value = version;
+        system.value = version.system;
         failed.value = false;
       } catch {
         failed.value = true;
@@ -94,6 +98,8 @@ export function MorePage() {
             </dd>
             <dt>{t("more.about.started")}</dt>
             <dd>{formatWhen(about.value.started_at, clock.value)}</dd>
+            <dt>{t("clock.gateway")}</dt>
+            <dd>{gatewayClockWords(system.value.clock)}</dd>
           </dl>
         )}
       </section>
