@@ -284,6 +284,45 @@ async fn a_clock_that_jumps_is_noticed_and_costs_nothing() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_numbers_nothing_and_was_put_back_is_noticed() -> Result<()> {
+    let sen = Sen::start(&Setup::new(1)).await?;
+    let give = |by: i64| {
+        let mut pack = one(0, now_ms() + by);
+        pack.place = None;
+        let sen = &sen;
+        async move {
+            send(sen, &pack).await?;
+            anyhow::Ok(sen.node(NODE).await?["clock"].clone())
+        }
+    };
+    assert_eq!(give(0).await?["state"], "right");
+    assert_eq!(give(DAY).await?["state"], "ahead", "at once");
+    // Then an hour behind. One such pack may be late data, as nothing is numbered; several at a steady pace are not.
+    let mut packs = 0;
+    let clock = loop {
+        let clock = give(-HOUR).await?;
+        packs += 1;
+        if clock["state"] == "behind" {
+            break clock;
+        }
+        ensure!(packs < 20, "not noticed: {clock}");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    };
+    ensure!(
+        packs >= 4,
+        "after {packs}: a backlog would be taken for a wrong clock"
+    );
+    assert_eq!(clock["jumps"], 2, "{clock}");
+    let off = clock["offset_ms"].as_i64().context("an offset")?;
+    assert!((off + HOUR).abs() < 30_000, "{clock}");
+    // None is lost, and what may be true is kept as it is.
+    let found = sen.dump()?;
+    assert_eq!(found.len(), 2 + packs, "{found:?}");
+    assert_eq!(found.iter().filter(|d| d.estimated).count(), 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_with_a_wrong_clock_gives_nobody_the_time_and_stores_all() -> Result<()> {
     let mut sen = Sen::start(&Setup::new(1)).await?;
     send(&sen, &one(0, now_ms() - MINUTE)).await?;

@@ -11,17 +11,18 @@ import { drawPlot } from "./plot";
 
 interface Props {
   history: History;
+  /** Readings whose time was worked out afterwards. */
+  estimated: number;
   quantity: string;
   label: string;
 }
 
-export function Chart({ history, quantity, label }: Props) {
+export function Chart({ history, estimated, quantity, label }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const read = useSignal<string | null>(null);
   const dark = useDark();
   const code = language.value;
   const unit = unitLabel(history.unit);
-  const estimated = history.estimated.reduce((sum, n) => sum + n, 0);
 
   useEffect(() => {
     if (host.current === null) return;
