@@ -78,8 +78,7 @@ function Content({ letters, failed, send, busy }: ContentProps) {
         </button>
       )}
       {letters.kinds.map((kind) => (
-        // Another number of them is another list to fetch.
-        <LetterKind key={`${kind.reason} ${kind.total}`} kind={kind} send={send} busy={busy} />
+        <LetterKind key={kind.reason} kind={kind} of={letters} send={send} busy={busy} />
       ))}
     </div>
   );

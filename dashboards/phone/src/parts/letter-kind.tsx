@@ -1,7 +1,7 @@
 /** The refused points with one reason: the server's words once, then the points, newest first. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { getLetters, type Kind, type Letter, type LetterReading, type Wanted } from "../api/letters";
+import { getLetters, type Kind, type Letter, type LetterReading, type Letters, type Wanted } from "../api/letters";
 import { formatWhen } from "../format/time";
 import { t } from "../i18n";
 import { clock, nodeOf } from "../model/store";
@@ -15,11 +15,13 @@ const STEP = 50;
 
 interface Props {
   kind: Kind;
+  /** The answer that it stands in: with a new one, its letters are fetched again. */
+  of: Letters;
   send: (wanted: Wanted) => void;
   busy: boolean;
 }
 
-export function LetterKind({ kind, send, busy }: Props) {
+export function LetterKind({ kind, of, send, busy }: Props) {
   const letters = useSignal<Letter[]>([]);
   const limit = useSignal(AT_FIRST);
   const asked = limit.value;
@@ -35,7 +37,7 @@ export function LetterKind({ kind, send, busy }: Props) {
     return () => {
       gone = true;
     };
-  }, [asked]);
+  }, [asked, of]);
   const hidden = kind.total - letters.value.length;
 
   return (
