@@ -107,18 +107,21 @@ impl Gateway {
         // Bind first: a taken address is said before anything else happens.
         let listener = web::bind(config.web).await?;
         let web_addr = listener.local_addr().unwrap_or(config.web);
-        let known = Known::load(&journal).await?;
+        let known = journal.insist(async || Known::load(&journal).await).await?;
         let refusals = Arc::new(Refusals::default());
         let ingest = Ingest::new(journal.clone(), known.clone(), refusals.clone(), clock);
+        let cursors: &[&str] = if config.influx.is_some() {
+            &[influx::CURSOR]
+        } else {
+            &[]
+        };
         journal
-            .keep_cursors(if config.influx.is_some() {
-                &[influx::CURSOR]
-            } else {
-                &[]
-            })
+            .insist(async || journal.keep_cursors(cursors).await)
             .await?;
         let live = Live::default();
-        let at = live.load(&journal, &known).await?;
+        let at = journal
+            .insist(async || live.load(&journal, &known).await)
+            .await?;
 
         let (doors, rest) = (CancellationToken::new(), CancellationToken::new());
         let mut tasks = vec![
