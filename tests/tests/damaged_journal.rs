@@ -22,6 +22,9 @@ const NEW: u64 = OLD + 1;
 const PER_PACK: u32 = 20;
 const OLD_PACKS: u32 = 60;
 const NEW_PACKS: u32 = 40;
+const FILE: &str = "sen.db";
+const LOG: &str = "sen.db-wal";
+const WITHOUT_LOG: &str = "sen.db without its log";
 const PAGE: usize = 4_096;
 
 /// What was sent, by its time.
@@ -43,12 +46,15 @@ impl Sent {
         };
         let records: Vec<Record> = (seq..seq + PER_PACK).map(record).collect();
         for r in &records {
-            self.values.insert(r.at, r.value.map_or(0.0, Decimal::as_f64));
+            self.values
+                .insert(r.at, r.value.map_or(0.0, Decimal::as_f64));
         }
         let place = Some((boot, seq));
         let mut client = Client::connect(sen.mqtt(), &who(NODE)).await?;
         let body = Pack { place, records }.json();
-        client.publish(&format!("sen/1/{NODE}/pack"), body, LIMIT).await
+        client
+            .publish(&format!("sen/1/{NODE}/pack"), body, LIMIT)
+            .await
     }
 
     /// Whatever comes out was put in; answers which places of the boot that is not folded are there, and how many readings.
@@ -69,10 +75,14 @@ impl Sent {
 /// A place in the file or its log, and what becomes of it.
 struct Harm {
     what: &'static str,
+    /// [`FILE`], [`LOG`], or the file after its log is lost.
     file: &'static str,
-    does: fn(&mut Vec<u8>),
+    /// Given the bytes and where a table begins.
+    does: fn(&mut Vec<u8>, &dyn Fn(&str) -> usize),
     /// Whether it can be told from a power cut. A log that ends early can't: the ledger alone shows what it cost.
     reported: bool,
+    /// The nodes are unknown then, until somebody says again which there are.
+    registry_lost: bool,
     /// The least share of the readings that comes out.
     keeps: f64,
 }
@@ -92,61 +102,81 @@ fn frame(n: usize) -> usize {
     32 + n * (24 + PAGE)
 }
 
-const HARMS: [Harm; 8] = [
+const HARMS: [Harm; 9] = [
     Harm {
-        what: "bits flipped in the heads of the registry's and the ledger's pages",
-        file: "sen.db",
-        does: |bytes| (2..12).for_each(|page| bytes[page * PAGE + 3] ^= 0x40),
+        what: "bits flipped in the heads of registry and ledger",
+        file: FILE,
+        does: |bytes, root| {
+            for table in ["farm", "plot", "arrived", "day_account", "cursor", "mark"] {
+                bytes[root(table) + 3] ^= 0x40;
+            }
+        },
         reported: true,
-        keeps: 0.5,
+        registry_lost: false,
+        keeps: 0.9,
+    },
+    Harm {
+        what: "first page overwritten, of which the log has a newer one",
+        file: FILE,
+        does: |bytes, _| fill(bytes, 0, 0xa5),
+        reported: false,
+        registry_lost: false,
+        keeps: 1.0,
     },
     Harm {
         what: "first page overwritten",
-        file: "sen.db",
-        does: |bytes| fill(bytes, 0, 0xa5),
+        file: WITHOUT_LOG,
+        does: |bytes, _| fill(bytes, 0, 0xa5),
         reported: true,
-        keeps: 0.9,
+        registry_lost: false,
+        keeps: 0.6,
     },
     Harm {
-        what: "version flipped",
-        file: "sen.db",
-        does: |bytes| bytes[63] ^= 0x20,
+        what: "schema version flipped",
+        file: WITHOUT_LOG,
+        does: |bytes, _| bytes[63] ^= 0x20,
         reported: true,
-        keeps: 0.9,
+        registry_lost: false,
+        keeps: 0.6,
     },
     Harm {
         what: "every page of the second half empty",
-        file: "sen.db",
-        does: |bytes| (pages(bytes) / 2..pages(bytes)).for_each(|page| fill(bytes, page, 0)),
+        file: FILE,
+        does: |bytes, _| (pages(bytes) / 2..pages(bytes)).for_each(|page| fill(bytes, page, 0)),
         reported: true,
+        registry_lost: false,
         keeps: 0.3,
     },
     Harm {
         what: "cut in the middle of a page",
-        file: "sen.db",
-        does: |bytes| bytes.truncate(pages(bytes) / 2 * PAGE + 1_000),
+        file: FILE,
+        does: |bytes, _| bytes.truncate(pages(bytes) / 2 * PAGE + 1_000),
         reported: true,
+        registry_lost: false,
         keeps: 0.3,
     },
     Harm {
         what: "nothing left of it but the log",
-        file: "sen.db",
-        does: Vec::clear,
+        file: FILE,
+        does: |bytes, _| bytes.clear(),
         reported: true,
+        registry_lost: true,
         keeps: 0.2,
     },
     Harm {
         what: "a bit of the log flipped",
-        file: "sen.db-wal",
-        does: |bytes| bytes[frame(20) + 24 + 2_000] ^= 4,
+        file: LOG,
+        does: |bytes, _| bytes[frame(20) + 24 + 2_000] ^= 4,
         reported: true,
+        registry_lost: false,
         keeps: 0.9,
     },
     Harm {
         what: "the log torn",
-        file: "sen.db-wal",
-        does: |bytes| bytes.truncate(bytes.len() * 2 / 3),
+        file: LOG,
+        does: |bytes, _| bytes.truncate(bytes.len() * 2 / 3),
         reported: false,
+        registry_lost: false,
         keeps: 0.6,
     },
 ];
@@ -159,6 +189,17 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         fs::copy(entry.path(), to.join(entry.file_name()))?;
     }
     Ok(())
+}
+
+/// At which byte each table begins.
+fn roots(data: &Path) -> Result<BTreeMap<String, usize>> {
+    let c = rusqlite::Connection::open(data.join("sen.db"))?;
+    let mut select =
+        c.prepare("SELECT name, (rootpage - 1) * ?1 FROM sqlite_schema WHERE type = 'table'")?;
+    let rows = select.query_map([PAGE as i64], |r| {
+        Ok((r.get(0)?, r.get::<_, u32>(1)? as usize))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// A folded boot in the file, then one that is still in the log when the gateway is killed.
@@ -184,6 +225,22 @@ async fn journal(sen: &mut Sen) -> Result<Sent> {
     }
     sen.kill9();
     Ok(sent)
+}
+
+/// With the registry applied again; the nodes have new numbers.
+async fn starts_anew(sen: &mut Sen, mut sent: Sent) -> Result<()> {
+    let registry = sen.dir().join("registry.toml").display().to_string();
+    sen.run(&["registry", "apply", &registry])?.success()?;
+    sen.restart().await?;
+    let next = NEW_PACKS * PER_PACK;
+    sent.pack(sen, NEW, next).await?;
+    let (there, _) = sent.genuine(sen)?;
+    ensure!(
+        (next..next + PER_PACK).all(|place| there.contains(&place)),
+        "{there:?}"
+    );
+    sen.kill9();
+    Ok(())
 }
 
 /// The places of the newer boot that `sen ledger` and the API say are missing.
@@ -215,9 +272,16 @@ async fn damage(sen: &Sen) -> Result<Vec<String>> {
     let metrics = sen.http().text("/metrics").await?;
     let gauge = format!("sen_journal_damaged_files {}", said.len());
     ensure!(metrics.contains(&gauge), "not `{gauge}`: {metrics}");
-    let told = sen.run(&["ledger"])?.err.matches("the journal was damaged").count();
+    let told = sen
+        .run(&["ledger"])?
+        .err
+        .matches("the journal was damaged")
+        .count();
     ensure!(told == said.len(), "told {told} times: {health}");
-    ensure!(health["status"] == if said.is_empty() { "ok" } else { "degraded" }, "{health}");
+    ensure!(
+        health["status"] == if said.is_empty() { "ok" } else { "degraded" },
+        "{health}"
+    );
     let name = |d: &Value| d["file"].as_str().map(str::to_owned).context("no file");
     said.iter().map(name).collect()
 }
@@ -227,28 +291,52 @@ async fn goes_on(sen: &mut Sen, mut sent: Sent, harm: &Harm) -> Result<()> {
     let data = sen.dir().join("data");
     let (there, readings) = sent.genuine(sen)?;
     let share = readings as f64 / sent.values.len() as f64;
-    println!("{}: {:.1} % of {} readings", harm.what, share * 100.0, sent.values.len());
+    println!(
+        "{}: {:.1} % of {} readings",
+        harm.what,
+        share * 100.0,
+        sent.values.len()
+    );
     ensure!(share >= harm.keeps, "{share}");
     let aside = damage(sen).await?;
-    ensure!(aside.len() == usize::from(harm.reported), "set aside: {aside:?}");
+    ensure!(
+        aside.len() == usize::from(harm.reported),
+        "set aside: {aside:?}"
+    );
     for name in &aside {
         let kept = data.join(name).exists() || data.join(format!("{name}-wal")).exists();
         ensure!(kept, "{name} is not there");
-        ensure!(sen.process().stderr().contains(name.as_str()), "the log does not name {name}");
+        ensure!(
+            sen.process().stderr().contains(name.as_str()),
+            "the log does not name {name}"
+        );
     }
 
+    if harm.registry_lost {
+        return starts_anew(sen, sent).await;
+    }
     // It takes readings, and then it is known which of the boot are missing: those that are not there, and no others.
     let next = NEW_PACKS * PER_PACK;
     sent.pack(sen, NEW, next).await?;
     let (now_there, _) = sent.genuine(sen)?;
     let expected: BTreeSet<u32> = there.iter().copied().chain(next..next + PER_PACK).collect();
-    ensure!(now_there == expected, "what came after the damage is not there");
+    ensure!(
+        now_there == expected,
+        "what came after the damage is not there"
+    );
     let lost: BTreeSet<u32> = (0..next).filter(|place| !there.contains(place)).collect();
-    ensure!(missing(sen).await? == lost, "lost {lost:?}, ledger {:?}", missing(sen).await?);
+    ensure!(
+        missing(sen).await? == lost,
+        "lost {lost:?}, ledger {:?}",
+        missing(sen).await?
+    );
     // What the node still holds fills the hole.
     if let Some(first) = lost.first() {
         sent.pack(sen, NEW, first / PER_PACK * PER_PACK).await?;
-        ensure!(!missing(sen).await?.contains(first), "{first} is still missing");
+        ensure!(
+            !missing(sen).await?.contains(first),
+            "{first} is still missing"
+        );
     }
 
     // Said after the next start too, until somebody has seen to the file.
@@ -274,12 +362,17 @@ async fn a_damaged_journal_starts_says_what_is_lost_and_goes_on() -> Result<()> 
     let sent = journal(&mut sen).await?;
     let (data, saved) = (sen.dir().join("data"), sen.dir().join("saved"));
     copy(&data, &saved)?;
+    let roots = roots(&data)?;
+    let root = |table: &str| roots[table];
     for harm in &HARMS {
         copy(&saved, &data)?;
-        let path = data.join(harm.file);
+        let path = data.join(if harm.file == LOG { LOG } else { FILE });
+        if harm.file == WITHOUT_LOG {
+            fs::remove_file(data.join(LOG))?;
+        }
         let mut bytes = fs::read(&path)?;
         ensure!(pages(&bytes) > 22, "{}: {} bytes", harm.file, bytes.len());
-        (harm.does)(&mut bytes);
+        (harm.does)(&mut bytes, &root);
         fs::write(&path, bytes)?;
         let _ = fs::remove_file(data.join("sen.db-shm"));
         goes_on(&mut sen, sent.clone(), harm)
@@ -301,7 +394,11 @@ async fn a_journal_of_a_newer_schema_is_refused_by_every_command() -> Result<()>
     c.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     drop(c);
     let before = fs::read(&path)?;
-    for command in [&["ledger"][..], &["ledger", "--node", NODE], &["journal", "dump"]] {
+    for command in [
+        &["ledger"][..],
+        &["ledger", "--node", NODE],
+        &["journal", "dump"],
+    ] {
         let finished = sen.run(command)?;
         let says = format!("schema version {}", known + 1);
         ensure!(
