@@ -72,13 +72,15 @@ impl Sent {
     }
 }
 
+/// At which byte a table begins.
+type Roots<'a> = &'a dyn Fn(&str) -> usize;
+
 /// A place in the file or its log, and what becomes of it.
 struct Harm {
     what: &'static str,
     /// [`FILE`], [`LOG`], or the file after its log is lost.
     file: &'static str,
-    /// Given the bytes and where a table begins.
-    does: fn(&mut Vec<u8>, &dyn Fn(&str) -> usize),
+    does: fn(&mut Vec<u8>, Roots<'_>),
     /// Whether it can be told from a power cut. A log that ends early can't: the ledger alone shows what it cost.
     reported: bool,
     /// The nodes are unknown then, until somebody says again which there are.

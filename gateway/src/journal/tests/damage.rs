@@ -15,7 +15,7 @@ use crate::journal::{Files, Folder, Journal, Uplink};
 use crate::reading::{DAY_MS, HOUR_MS, Measured, Millis, NodeNum, Reading};
 
 /// Damages in an ordinary run of the tests, and in the nightly one.
-const DAMAGES: [u64; 2] = [160, 8_000];
+const DAMAGES: [u64; 2] = [96, 8_000];
 const NODES: u32 = 60;
 
 type Sent = BTreeMap<(NodeNum, String, Millis), Reading>;
