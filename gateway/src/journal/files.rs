@@ -139,12 +139,10 @@ impl Files {
     fn migrate_sound(&self, conn: Connection) -> Result<Connection, Trouble> {
         use rusqlite_migration::Error as E;
         let path = self.path.clone();
-        let ours = Connection::open_in_memory()
-            .map_err(E::from)
-            .and_then(migrate)
-            .and_then(|c| Ok(schema_of(&c)?))
+        let ours = made_new(&MIGRATIONS)
+            .and_then(|c| schema_of(&c))
             .map_err(|source| {
-                Trouble::Other(OpenError::Schema {
+                Trouble::Other(OpenError::Sqlite {
                     path: path.clone(),
                     source,
                 })
@@ -223,6 +221,15 @@ impl Files {
         conn.execute_batch("PRAGMA cache_size = -512;")?;
         Ok(conn)
     }
+}
+
+/// An empty journal with these steps of the schema, in memory: what its tables look like.
+pub(super) fn made_new(steps: &[&str]) -> rusqlite::Result<Connection> {
+    let c = Connection::open_in_memory()?;
+    for sql in steps {
+        c.execute_batch(sql)?;
+    }
+    Ok(c)
 }
 
 /// Brings a file's schema up to date.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use rusqlite::types::Value::{self, Integer, Null, Text};
 use rusqlite::{Connection, ffi, params_from_iter};
 
-use super::super::files::migrate;
+use super::super::MIGRATIONS;
+use super::super::files::made_new;
 use super::super::image::{Image, Record};
 use super::Failed;
 use super::tables::{self, Table, fits, key, table};
@@ -160,14 +161,12 @@ fn counted(columns: &[Value]) -> i64 {
 /// first version only: those of later ones begin elsewhere in a file that was brought up to date, and their rows say by
 /// themselves what they are.
 fn roots(image: &mut Image) -> Result<BTreeMap<String, u32>, Failed> {
-    let template = migrate(Connection::open_in_memory()?)?;
+    let template = made_new(&MIGRATIONS)?;
     let names: Vec<String> = template
         .prepare("SELECT name FROM sqlite_schema WHERE rootpage > 0")?
         .query_map([], |r| r.get(0))?
         .collect::<Result<_, _>>()?;
-    let first = Connection::open_in_memory()?;
-    first.execute_batch(super::super::MIGRATIONS[0])?;
-    let mut roots: BTreeMap<String, u32> = first
+    let mut roots: BTreeMap<String, u32> = made_new(&MIGRATIONS[..1])?
         .prepare("SELECT name, rootpage FROM sqlite_schema WHERE rootpage > 0")?
         .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
         .collect::<Result<_, _>>()?;
