@@ -417,6 +417,9 @@ pub enum FileError {
     /// Written by a version without this ledger.
     #[error("{0} was written by an older version; start the gateway once to bring it up to date")]
     Old(PathBuf),
+    /// Its schema is a newer one.
+    #[error(transparent)]
+    Newer(#[from] journal::contents::Unusable),
     /// No such node.
     #[error("no node `{0}`; `sen ledger` without --node lists them")]
     NoSuchNode(String),
@@ -456,6 +459,7 @@ pub fn from_file(
     }
     let c = journal::open_reader(&path)?;
     let version: i64 = c.query_row("PRAGMA user_version", [], |r| r.get(0))?;
+    journal::contents::not_newer(version, &path)?;
     if version < journal::LEDGER_VERSION {
         return Err(FileError::Old(path));
     }

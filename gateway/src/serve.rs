@@ -107,7 +107,7 @@ impl Gateway {
         // Bind first: a taken address is said before anything else happens.
         let listener = web::bind(config.web).await?;
         let web_addr = listener.local_addr().unwrap_or(config.web);
-        let known = Known::load(&journal).await?;
+        let known = journal.insist(async || Known::load(&journal).await).await?;
         let refusals = Arc::new(Refusals::default());
         let ingest = Ingest::new(
             journal.clone(),
@@ -116,17 +116,20 @@ impl Gateway {
             clock.clone(),
         );
         let clocks = ingest.clocks();
+        let cursors: &[&str] = if config.influx.is_some() {
+            &[influx::CURSOR]
+        } else {
+            &[]
+        };
         journal
-            .keep_cursors(if config.influx.is_some() {
-                &[influx::CURSOR]
-            } else {
-                &[]
-            })
+            .insist(async || journal.keep_cursors(cursors).await)
             .await?;
         let live = Live::default();
-        let at = live.load(&journal, &known).await?;
+        let at = journal
+            .insist(async || live.load(&journal, &known).await)
+            .await?;
         // The log says when its last row arrived; where all is folded, the newest reading stands for it.
-        let newest = match journal.last_received().await? {
+        let newest = match journal.insist(async || journal.last_received().await).await? {
             Some(at) => at,
             None => live.all().iter().map(|l| l.received_at).max().unwrap_or(0),
         };

@@ -61,6 +61,7 @@ pub(super) fn run(args: &Ledger) -> anyhow::Result<()> {
     };
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", text.trim_end())?;
+    super::say_damage(&dir);
     if missing > 0 {
         return Err(Missing {
             missing,
@@ -75,7 +76,7 @@ pub(super) fn run(args: &Ledger) -> anyhow::Result<()> {
 pub(super) fn is_input_error(e: &anyhow::Error) -> bool {
     matches!(
         e.downcast_ref(),
-        Some(FileError::NoSuchNode(_) | FileError::Absent(_))
+        Some(FileError::NoSuchNode(_) | FileError::Absent(_) | FileError::Newer(_))
     )
 }
 

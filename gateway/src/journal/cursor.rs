@@ -165,24 +165,22 @@ pub fn set_gap(c: &Connection, name: &str, gap: Gap) -> rusqlite::Result<()> {
 
 pub(super) fn rows_after(c: &Connection, id: i64, limit: usize) -> Result<Vec<Row>, ReadError> {
     let mut select = c.prepare_cached(
-        "SELECT id, node, received, boot, seq, body FROM log WHERE id > ?1 ORDER BY id LIMIT ?2",
+        "SELECT id, node, received, boot, seq, n, body FROM log WHERE id > ?1 ORDER BY id LIMIT ?2",
     )?;
     let mut rows = select.query(params![id, limit as i64])?;
     let mut out = Vec::new();
     while let Some(r) = rows.next()? {
-        let id = r.get(0)?;
-        let boot: Option<i64> = r.get(3)?;
-        let place = boot.map(|b| b as u64).zip(r.get(4)?);
-        let readings =
-            record::decode(r.get_ref(5)?.as_blob().unwrap_or_default()).unwrap_or_else(|e| {
-                tracing::error!("log row {id}: {e}; it is passed over");
-                Vec::new()
-            });
+        let key = record::Key::read(r)?;
+        let body = r.get_ref(6)?.as_blob().unwrap_or_default();
+        let readings = record::decode(&key, body).unwrap_or_else(|e| {
+            tracing::error!("log row {}: {e}; it is passed over", key.id);
+            Vec::new()
+        });
         out.push(Row {
-            id,
-            node: r.get(1)?,
-            received: r.get(2)?,
-            place,
+            id: key.id,
+            node: key.node,
+            received: key.received,
+            place: key.place,
             readings,
         });
     }

@@ -41,6 +41,18 @@ pub enum OpenError {
         /// What the migration said.
         source: rusqlite_migration::Error,
     },
+    /// It is damaged, and what is whole can't be written to a new file.
+    #[error(
+        "the journal {path} is damaged ({noticed}) and can't be salvaged; make room for a second one in data_dir, or move the file away"
+    )]
+    Damaged {
+        /// The journal's file, left as it was.
+        path: PathBuf,
+        /// How it was noticed.
+        noticed: String,
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The writer's thread can't be started.
     #[error("the journal's writer can't be started")]
     Thread(#[source] std::io::Error),

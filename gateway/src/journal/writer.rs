@@ -4,6 +4,7 @@
 //! a job that fails by itself (a constraint) does not fail its neighbours.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,10 @@ use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::days::{self, Days, Tally};
+use super::files::{self, Files, is_damage};
 use super::ledger::{Boot, Ledger, Range, Seam};
-use super::{StoreError, record};
+use super::salvage::{self, Damage};
+use super::{StoreError, record, replay};
 use crate::reading::{Day, Millis, NodeNum, Reading};
 
 /// Most jobs in one commit: bounds how long the first of them waits.
@@ -25,6 +28,8 @@ const COMPANY: usize = 32;
 const FIRST_WAIT: Duration = Duration::from_micros(150);
 /// Rows after which the ledger is written out, so that a start replays no more than these.
 const LEDGER_EVERY: i64 = 50_000;
+/// A check of the whole file keeps appends waiting: not more often than this.
+const CHECK_EVERY: Duration = Duration::from_secs(600);
 
 /// One uplink to store.
 #[derive(Debug)]
@@ -102,6 +107,19 @@ pub(super) struct Shared {
     pub(super) tail: Mutex<Tail>,
     pub(super) head: watch::Sender<i64>,
     pub(super) failing: watch::Sender<Option<StoreError>>,
+    /// Someone has come upon a page that can't be one: the writer looks at the whole file next.
+    pub(super) suspect: AtomicBool,
+    /// Counts the files that were put in each other's place.
+    pub(super) generation: AtomicU64,
+    pub(super) damage: Mutex<Vec<Damage>>,
+}
+
+impl Shared {
+    pub(super) fn suspect_if(&self, e: &rusqlite::Error) {
+        if is_damage(e) {
+            self.suspect.store(true, Ordering::Release);
+        }
+    }
 }
 
 pub(super) fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -111,6 +129,7 @@ pub(super) fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 pub(super) struct Writer {
     pub(super) conn: Connection,
+    pub(super) files: Files,
     pub(super) shared: Arc<Shared>,
     /// The last id given.
     pub(super) head: i64,
@@ -120,6 +139,10 @@ pub(super) struct Writer {
     pub(super) counted: Vec<(NodeNum, Day, Tally)>,
     /// What the group has written of the ledger.
     pub(super) written: Option<Written>,
+    /// When the whole file was last looked at.
+    pub(super) checked: Option<Instant>,
+    /// The damaged file is closed, and the new one not open yet.
+    pub(super) adrift: bool,
 }
 
 /// Left to the tables, and taken back if the commit fails.
@@ -239,12 +262,75 @@ impl Writer {
         for answer in answers {
             answer(&outcome);
         }
+        if self.shared.suspect.load(Ordering::Acquire) {
+            self.mend();
+        }
         if outcome.is_ok()
             && self.head - lock(&self.shared.ledger).days.since >= LEDGER_EVERY
             && let Err(e) = self.write_ledger_now()
         {
             tracing::warn!("ledger not written out, trying again later: {e}");
         }
+    }
+
+    /// Looks at the whole file, and makes a new one of what is whole if it is damaged.
+    ///
+    /// Appends wait meanwhile. None is lost by that: they are not answered, and their nodes keep them.
+    fn mend(&mut self) {
+        if !self.adrift {
+            if self.checked.is_some_and(|at| at.elapsed() < CHECK_EVERY) {
+                return;
+            }
+            self.checked = Some(Instant::now());
+            let noticed = match files::check_all(&self.conn) {
+                Ok(None) => {
+                    tracing::warn!("a page of the journal could not be read, and can be now");
+                    self.shared.suspect.store(false, Ordering::Release);
+                    return;
+                }
+                Ok(Some(wrong)) => wrong,
+                Err(e) => e.to_string(),
+            };
+            // The old file is closed first: its last connection tidies up its log by name, which would be the new one's.
+            match Connection::open_in_memory() {
+                Ok(none) => self.conn = none,
+                Err(e) => return tracing::error!("the journal can't be mended now: {e}"),
+            }
+            self.adrift = true;
+            if let Err(e) = salvage::salvage(&self.files, &noticed) {
+                tracing::error!("{e}");
+                // As it was: what can still be stored is, and in a while this is tried again.
+                if let Ok(conn) = self.files.migrated() {
+                    (self.conn, self.adrift) = (conn, false);
+                    return;
+                }
+            }
+        }
+        let dir = self.files.dir();
+        let read = |c: &Connection| Ok((replay(c)?, salvage::reports(c, dir)?));
+        match self.files.open_sound(read) {
+            Ok((conn, ((head, ledger, tail, dirty), damage))) => {
+                (self.conn, self.head, self.dirty) = (conn, head, dirty);
+                // What the last group had counted and written is in the file, or was taken back: both are counted anew.
+                self.counted.clear();
+                self.written = None;
+                *lock(&self.shared.ledger) = ledger;
+                *lock(&self.shared.tail) = tail;
+                *lock(&self.shared.damage) = damage;
+                self.shared.generation.fetch_add(1, Ordering::AcqRel);
+                self.shared.head.send_replace(head);
+                self.shared.suspect.store(false, Ordering::Release);
+                self.adrift = false;
+            }
+            // Without a file every append fails, and says so; the next one tries this again.
+            Err(e) => tracing::error!("the journal can't be opened after mending: {e}"),
+        }
+    }
+
+    /// Notes an error that means damage.
+    fn failed(&self, e: rusqlite::Error) -> StoreError {
+        self.shared.suspect_if(&e);
+        e.into()
     }
 
     /// Writes the batch in one transaction. On error nothing of it is on disk.
@@ -257,14 +343,14 @@ impl Writer {
         let begun = self
             .conn
             .execute_batch("BEGIN IMMEDIATE")
-            .map_err(StoreError::from);
+            .map_err(|e| self.failed(e));
         let mut failed = begun.err();
         for job in batch {
             match job {
                 Job::Append(uplink, reply) => {
                     let stored = match &failed {
                         Some(e) => Err(e.clone()),
-                        None => self.append(&uplink, staged).map_err(StoreError::from),
+                        None => self.append(&uplink, staged).map_err(|e| self.failed(e)),
                     };
                     if let Err(e) = &stored {
                         failed.get_or_insert_with(|| e.clone());
@@ -279,7 +365,7 @@ impl Writer {
                         None => match self.savepoint(exec) {
                             (Ok(()), finish) => finish,
                             (Err(e), finish) => {
-                                failed = Some(e.into());
+                                failed = Some(self.failed(e));
                                 finish
                             }
                         },
@@ -288,7 +374,7 @@ impl Writer {
                 }
                 Job::Trim(reply) => {
                     let trimmed = if failed.is_none() {
-                        self.trim().map_err(StoreError::from)
+                        self.trim().map_err(|e| self.failed(e))
                     } else {
                         Ok(())
                     };
@@ -303,7 +389,10 @@ impl Writer {
             }
         }
         let result = match failed {
-            None => self.conn.execute_batch("COMMIT").map_err(StoreError::from),
+            None => self
+                .conn
+                .execute_batch("COMMIT")
+                .map_err(|e| self.failed(e)),
             Some(e) => Err(e),
         };
         if result.is_err() && !self.conn.is_autocommit() {
@@ -396,17 +485,23 @@ impl Writer {
         readings: &[Reading],
     ) -> rusqlite::Result<()> {
         let mut insert = self.conn.prepare_cached("INSERT INTO log (id, node, received, boot, seq, n, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
-        let id = self.head + 1;
+        let key = record::Key {
+            id: self.head + 1,
+            node: uplink.node,
+            received: uplink.received,
+            place,
+            n: u32::try_from(readings.len()).unwrap_or(u32::MAX),
+        };
         insert.execute(params![
-            id,
-            uplink.node,
-            uplink.received,
+            key.id,
+            key.node,
+            key.received,
             place.map(|p| p.0 as i64), // at most 2^53 - 1 by the wire's rule
             place.map(|p| p.1),
-            readings.len() as i64,
-            record::encode(readings)
+            key.n,
+            record::encode(&key, readings)
         ])?;
-        self.head = id;
+        self.head = key.id;
         Ok(())
     }
 

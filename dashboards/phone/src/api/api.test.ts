@@ -19,6 +19,7 @@ test("reads an overview of a gateway that knows less than this page", () => {
   expect(overview.farms[0]?.plots[0]).toMatchObject({ name: "p", crop: null, channels: [] });
   expect(overview.nodes[0]).toMatchObject({ name: "n", last_seen: null, connected: null, missing: 0 });
   expect(overview.system).toEqual({ clock: { right: true, last_jump: null }, dead_letters: 0 });
+  expect(overview.damage).toEqual([]);
   expect(() => readOverview([])).toThrow(BadAnswer);
 });
 

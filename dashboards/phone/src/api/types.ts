@@ -90,12 +90,25 @@ export interface System {
   dead_letters: number;
 }
 
+/** A damaged file of the journal, and what became of it; shown until that file is moved away. */
+export interface Damage {
+  at: number;
+  file: string;
+  noticed: string;
+  kept_rows: number;
+  /** Known to be lost; more may be. */
+  lost_rows: number;
+  broken_places: number;
+  nodes_without_password: string[];
+}
+
 export interface Overview {
   now: number;
   demo: boolean;
   system: System;
   farms: Farm[];
   nodes: Node[];
+  damage: Damage[];
 }
 
 /** Columns: the i-th entries of t, mean, min, max, n and estimated belong together. */
