@@ -1,7 +1,7 @@
 //! The InfluxDB sink: a cursor into the journal that moves only when the server has said yes.
 //!
 //! A server that is down, slow or hanging costs nothing but lag. After an outage the newest readings go first and the
-//! backlog is paced beside them ([`progress`]). A point that the server refuses is found by halving the batch and goes to
+//! backlog is paced beside them. A point that the server refuses is found by halving the batch and goes to
 //! the dead letters with the server's reason; the others go through.
 
 mod client;
