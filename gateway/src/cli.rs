@@ -95,7 +95,7 @@ enum Command {
 enum RegistryCommand {
     /// Add or change all that the file names, or nothing. Prints generated passwords once.
     Apply {
-        /// TOML with [[farm]], [[plot]] and [[node]].
+        /// TOML with `[[farm]]`, `[[plot]]` and `[[node]]`.
         file: PathBuf,
         /// Configuration file of the gateway.
         #[arg(long)]

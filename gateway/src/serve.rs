@@ -129,7 +129,10 @@ impl Gateway {
             .insist(async || live.load(&journal, &known).await)
             .await?;
         // The log says when its last row arrived; where all is folded, the newest reading stands for it.
-        let newest = match journal.insist(async || journal.last_received().await).await? {
+        let newest = match journal
+            .insist(async || journal.last_received().await)
+            .await?
+        {
             Some(at) => at,
             None => live.all().iter().map(|l| l.received_at).max().unwrap_or(0),
         };

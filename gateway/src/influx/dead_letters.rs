@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 
 use super::client::{Client, WriteError};
+use super::halving::{Verdict, halve};
 use super::line::{self, Point};
 use super::{CURSOR, Trouble, cut};
 use crate::journal::{Journal, ReadError};
@@ -97,37 +98,32 @@ impl DeadLetters {
             .wanted(which)
             .await
             .map_err(|e| LettersError(e.into()))?;
-        let mut done = Resent::default();
-        let mut waiting = vec![letters.as_slice()];
-        while let Some(part) = waiting.pop() {
-            if part.is_empty() {
-                continue;
-            }
+        let halved = halve(&letters, |part: &[Letter]| async move {
             let lines: Vec<String> = part.iter().map(|l| l.line.clone()).collect();
             match self.client.write(&lines).await {
                 Ok(()) => {
-                    done.sent += part.len() as u64;
                     self.forget(part.iter().map(|l| l.id).collect()).await?;
+                    Ok(Verdict::Taken)
                 }
-                Err(WriteError::Refused(reason)) => match part {
-                    [only] => {
-                        done.refused += 1;
-                        self.renew(only.id, cut(&reason)).await?;
-                    }
-                    _ => {
-                        let (first, second) = part.split_at(part.len() / 2);
-                        waiting.push(second);
-                        waiting.push(first);
-                    }
-                },
-                Err(WriteError::Later { reason, .. }) => {
-                    let rest: usize = waiting.iter().map(|w| w.len()).sum();
-                    done.left = (part.len() + rest) as u64;
-                    done.problem = Some(reason);
-                    break;
-                }
+                Err(WriteError::Refused(reason)) => Ok(Verdict::Refused(reason)),
+                Err(WriteError::Later { reason, .. }) => Err(Untried::Server(reason)),
             }
+        })
+        .await;
+        let mut done = Resent {
+            refused: halved.refused.len() as u64,
+            ..Resent::default()
+        };
+        self.renew(halved.refused).await?;
+        match halved.undecided {
+            None => {}
+            Some((left, Untried::Server(reason))) => {
+                done.left = left.len() as u64;
+                done.problem = Some(reason);
+            }
+            Some((_, Untried::Journal(e))) => return Err(e),
         }
+        done.sent = letters.len() as u64 - done.refused - done.left;
         Ok(done)
     }
 
@@ -172,13 +168,32 @@ impl DeadLetters {
         write.await.map_err(|e| LettersError(e.into()))
     }
 
-    async fn renew(&self, id: i64, reason: String) -> Result<(), LettersError> {
+    async fn renew(&self, refused: Vec<(&Letter, String)>) -> Result<(), LettersError> {
+        let refused: Vec<(i64, String)> = refused
+            .into_iter()
+            .map(|(letter, reason)| (letter.id, cut(&reason)))
+            .collect();
         let write = self.journal.write(move |c| {
-            c.prepare_cached("UPDATE dead_letter SET reason = ?2 WHERE id = ?1")?
-                .execute(params![id, reason])
-                .map(drop)
+            let mut update =
+                c.prepare_cached("UPDATE dead_letter SET reason = ?2 WHERE id = ?1")?;
+            refused
+                .iter()
+                .try_for_each(|(id, reason)| update.execute(params![id, reason]).map(drop))
         });
         write.await.map_err(|e| LettersError(e.into()))
+    }
+}
+
+/// Why letters could not be tried.
+enum Untried {
+    /// The server can't take them now, for this reason.
+    Server(String),
+    Journal(LettersError),
+}
+
+impl From<LettersError> for Untried {
+    fn from(e: LettersError) -> Self {
+        Self::Journal(e)
     }
 }
 

@@ -1,11 +1,12 @@
 //! The InfluxDB sink: a cursor into the journal that moves only when the server has said yes.
 //!
 //! A server that is down, slow or hanging costs nothing but lag. After an outage the newest readings go first and the
-//! backlog is paced beside them ([`progress`]). A point that the server refuses is found by halving the batch and goes to
+//! backlog is paced beside them. A point that the server refuses is found by halving the batch and goes to
 //! the dead letters with the server's reason; the others go through.
 
 mod client;
 mod dead_letters;
+mod halving;
 mod line;
 mod progress;
 
@@ -21,6 +22,7 @@ use crate::journal::{Journal, ReadError, StoreError};
 use crate::reading::Millis;
 use crate::registry::Known;
 use client::{Client, WriteError};
+use halving::{Verdict, halve};
 use progress::{Part, Progress};
 
 pub use client::BuildError;
@@ -116,6 +118,10 @@ pub(crate) enum Trouble {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// A stop came, or a drain failed, before the server had said what it makes of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stopped;
 
 impl Sink {
     /// Prepares the sink; nothing is sent yet.
@@ -284,8 +290,9 @@ impl Sink {
         let lines = self.lines(&rows);
         let mut dead = Vec::new();
         for batch in lines.chunks(self.config.batch_points.max(1)) {
-            if !self.deliver(batch, &mut dead, stop).await {
-                return Ok(false);
+            match self.deliver(batch, stop).await {
+                Ok(refused) => dead.extend(refused),
+                Err(Stopped) => return Ok(false),
             }
         }
         let now = self.clock.now();
@@ -302,9 +309,12 @@ impl Sink {
             );
             gaps.push(gap);
         }
+        let refused = dead.len() as u64;
         self.commit(done.live, gaps, dead).await?;
         self.show(done);
+        metrics::counter!("sen_influx_refused_total").increment(refused);
         self.state.set(|s| {
+            s.refused += refused;
             s.last_ok_at = Some(now);
             s.last_error = None;
         });
@@ -322,54 +332,57 @@ impl Sink {
         lines
     }
 
-    /// Sends lines until the server has taken or refused each. False when a stop came first.
+    /// Sends lines until the server has taken or refused each; those that it refused, with the reasons.
     async fn deliver(
         &self,
         lines: &[String],
-        dead: &mut Vec<(String, String)>,
         stop: Option<&CancellationToken>,
-    ) -> bool {
+    ) -> Result<Vec<(String, String)>, Stopped> {
+        let halved = halve(lines, |part| self.insist(part, stop)).await;
+        if let Some((_, stopped)) = halved.undecided {
+            return Err(stopped);
+        }
+        let refused = halved.refused.into_iter();
+        Ok(refused
+            .map(|(line, reason)| (line.clone(), cut(&reason)))
+            .collect())
+    }
+
+    /// Asks until the server has an opinion of these lines. Without `stop`, the first failure ends it.
+    async fn insist(
+        &self,
+        lines: &[String],
+        stop: Option<&CancellationToken>,
+    ) -> Result<Verdict, Stopped> {
         let mut pause = FIRST_PAUSE;
-        let mut waiting = vec![lines];
-        while let Some(part) = waiting.pop() {
+        loop {
             // A request that hangs must not put off a stop: it is let go, and sent again by the drain. Writing a point twice
             // leaves one.
             let answer = tokio::select! {
-                () = async { match stop { Some(s) => s.cancelled().await, None => std::future::pending().await } } => return false,
-                answer = self.client.write(part) => answer,
+                () = async { match stop { Some(s) => s.cancelled().await, None => std::future::pending().await } } => return Err(Stopped),
+                answer = self.client.write(lines) => answer,
             };
-            match answer {
-                Ok(()) => pause = FIRST_PAUSE,
-                Err(WriteError::Refused(reason)) => {
-                    if let [only] = part {
-                        metrics::counter!("sen_influx_refused_total").increment(1);
-                        self.state.set(|s| s.refused += 1);
-                        dead.push((only.clone(), cut(&reason)));
-                    } else {
-                        let (first, second) = part.split_at(part.len() / 2);
-                        waiting.push(second);
-                        waiting.push(first);
-                    }
+            let (reason, after) = match answer {
+                Ok(()) => return Ok(Verdict::Taken),
+                Err(WriteError::Refused(reason)) => return Ok(Verdict::Refused(reason)),
+                Err(WriteError::Later { reason, after }) => (reason, after),
+            };
+            metrics::counter!("sen_influx_failures_total").increment(1);
+            self.state.set(|s| {
+                if s.last_error.is_none() {
+                    tracing::warn!("influx: {reason}; readings wait in the journal");
                 }
-                Err(WriteError::Later { reason, after }) => {
-                    metrics::counter!("sen_influx_failures_total").increment(1);
-                    self.state.set(|s| {
-                        if s.last_error.is_none() {
-                            tracing::warn!("influx: {reason}; readings wait in the journal");
-                        }
-                        s.last_error = Some(reason);
-                    });
-                    waiting.push(part);
-                    let Some(stop) = stop else { return false };
-                    tokio::select! {
-                        () = stop.cancelled() => return false,
-                        () = tokio::time::sleep(after.unwrap_or(pause).min(LONGEST_ASKED)) => {}
-                    }
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
+                s.last_error = Some(reason);
+            });
+            let Some(stop) = stop else {
+                return Err(Stopped);
+            };
+            tokio::select! {
+                () = stop.cancelled() => return Err(Stopped),
+                () = tokio::time::sleep(after.unwrap_or(pause).min(LONGEST_ASKED)) => {}
             }
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        true
     }
 
     async fn commit(

@@ -51,7 +51,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use block::{Head, Point};
 pub use error::{OpenError, ReadError, StoreError};
-pub use fold::Folder;
+pub use fold::{FoldError, Folder};
 pub use history::{Bucket, History};
 pub use ledger::{Account, Boot, Ledger};
 pub use salvage::Damage;
