@@ -15,7 +15,7 @@ fn fixture(version: usize, kind: &str) -> PathBuf {
 }
 
 /// A copy in a folder of its own, and what its version said that it holds.
-fn unpacked(version: usize) -> (TempDir, Value) {
+pub(super) fn unpacked(version: usize) -> (TempDir, Value) {
     let dir = tempfile::tempdir().unwrap();
     let packed = File::open(fixture(version, "db.gz")).unwrap();
     let mut file = File::create(dir.path().join("sen.db")).unwrap();
