@@ -10,6 +10,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+mod keep;
+
+pub use keep::{Keep, parse_size};
+
 /// A secret. It never prints.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
@@ -46,6 +50,8 @@ pub struct Config {
     pub broker: Broker,
     /// How often the log is folded.
     pub fold_every: Duration,
+    /// How long and how much the journal keeps.
+    pub keep: Keep,
     /// Where readings go beside the journal.
     pub influx: Option<Influx>,
     /// The page and the API.
@@ -418,7 +424,8 @@ impl Sections {
                 .faults
                 .add("journal.fold_every", "must be at least 1s");
         }
-        journal.finish(&["fold_every"]);
+        let keep = keep::take(&mut journal);
+        journal.finish(&[&["fold_every"], &keep::KEYS[..]].concat());
 
         let influx = self.influx.map(|table| {
             check_influx(
@@ -445,6 +452,7 @@ impl Sections {
             name,
             broker: broker?,
             fold_every,
+            keep,
             influx: match influx {
                 Some(checked) => Some(checked?),
                 None => None,

@@ -62,7 +62,9 @@ pub enum OpenError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// No room.
-    #[error("the disk is full; make room on the file system of data_dir, Sen goes on by itself")]
+    #[error(
+        "the disk is full: new readings are not stored and not acknowledged, nodes keep theirs; make room on the file system of data_dir, Sen goes on by itself"
+    )]
     Full,
     /// The disk or SQLite failed.
     #[error(

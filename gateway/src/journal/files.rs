@@ -205,8 +205,9 @@ impl Files {
         conn.busy_timeout(BUSY)?;
         conn.set_prepared_statement_cache_capacity(32);
         // FULL: a commit returns after fsync of the log, so it survives a power cut.
+        // auto_vacuum is settled by the first write to a new file: it comes before all else (see retention.rs).
         conn.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;
+            "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;
              PRAGMA journal_size_limit = 16777216;",
         )?;
         Ok(conn)

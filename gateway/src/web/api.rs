@@ -12,6 +12,7 @@ use super::Web;
 use super::model::{ApiError, Farm, History, Latest, Node, Params, Plot};
 use crate::influx;
 use crate::ingest::refusals::Refused;
+use crate::journal::retention::Status;
 use crate::reading::{Millis, NodeNum};
 use crate::registry::Registry;
 
@@ -26,6 +27,8 @@ pub(super) struct About {
     version: &'static str,
     /// The data are simulated.
     demo: bool,
+    /// New readings are stored; false while the disk is full or the journal can't be written.
+    storing: bool,
     started_at: Millis,
     now: Millis,
 }
@@ -37,6 +40,7 @@ pub(super) async fn about(State(web): State<Web>) -> Json<About> {
         name: web.name,
         version: env!("CARGO_PKG_VERSION"),
         demo: web.demo,
+        storing: web.journal.failing().is_none(),
         started_at: web.started_at,
         now: web.clock.now(),
     })
@@ -46,6 +50,8 @@ pub(super) async fn about(State(web): State<Web>) -> Json<About> {
 pub(super) struct Overview {
     now: Millis,
     demo: bool,
+    /// As in `/about`.
+    storing: bool,
     farms: Vec<Farm>,
     nodes: Vec<Node>,
 }
@@ -70,6 +76,7 @@ pub(super) async fn overview(State(web): State<Web>) -> Answer<Overview> {
     Ok(Json(Overview {
         now,
         demo: web.demo,
+        storing: web.journal.failing().is_none(),
         farms,
         nodes: node_list(&web, &known).await?,
     }))
@@ -293,6 +300,7 @@ pub(super) struct Health {
     /// What is wrong, for people.
     problems: Vec<String>,
     journal: JournalHealth,
+    disk: Status,
     sinks: Vec<SinkHealth>,
     broker: BrokerHealth,
 }
@@ -354,6 +362,8 @@ pub(super) async fn health(State(web): State<Web>) -> Answer<Health> {
     if !broker.connected {
         problems.push("the broker can't be reached; nodes keep their readings".to_owned());
     }
+    let disk = web.disk.get();
+    problems.extend(disk.problems.iter().cloned());
     let failing = web.journal.failing();
     let status = if failing.is_some() {
         "failing"
@@ -371,6 +381,7 @@ pub(super) async fn health(State(web): State<Web>) -> Answer<Health> {
         status,
         problems,
         journal,
+        disk,
         sinks,
         broker,
     }))

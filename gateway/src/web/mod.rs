@@ -29,7 +29,7 @@ use crate::broker;
 use crate::clock::Clock;
 use crate::influx;
 use crate::ingest::refusals::Refusals;
-use crate::journal::Journal;
+use crate::journal::{Journal, retention};
 use crate::live::Live;
 use crate::reading::Millis;
 use crate::registry::Known;
@@ -59,6 +59,8 @@ pub struct Web {
     pub influx: Option<influx::SharedState>,
     /// What it was refused, if there is a sink.
     pub dead_letters: Option<influx::DeadLetters>,
+    /// The journal's disk.
+    pub disk: retention::SharedStatus,
     /// Metrics.
     pub metrics: PrometheusHandle,
     /// The time.
