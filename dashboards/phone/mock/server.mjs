@@ -1,14 +1,15 @@
 // A gateway to look at the page with, when there is no gateway: serves dist/ and made-up answers of its API.
-// Development only. `node mock/server.mjs [port] [many|one|silent|calm|empty]`
+// Development only. `node mock/server.mjs [port] [many|one|silent|calm|empty|full]`
 //
 // many (default): two farms with stale, faulty, estimated, missing and unknown things; one: one of its farms;
-// silent: no node sends; calm: nothing to do; empty: nothing registered.
+// silent: no node sends; calm: nothing to do; empty: nothing registered; full: the gateway's disk is.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 
 const port = Number(process.argv[2] ?? 8090);
 const scenario = process.argv[3] ?? "many";
+const storing = scenario !== "full";
 const dist = new URL("../dist/", import.meta.url).pathname;
 
 const MINUTE = 60_000;
@@ -133,7 +134,7 @@ const farms = () => (scenario === "empty" ? [] : scenario === "many" ? FARMS : F
 function overview() {
   const withChannels = (plot) => ({ ...plot, channels: CHANNELS.filter(([, own]) => own === plot.id).map((channel) => latest(channel, true)) });
   const own = farms().map((farm) => ({ ...farm, plots: farm.plots.map(withChannels) }));
-  return { now: Date.now(), demo: true, farms: own, nodes: nodes().filter((entry) => own.some((farm) => farm.id === entry.farm)) };
+  return { now: Date.now(), demo: true, storing, farms: own, nodes: nodes().filter((entry) => own.some((farm) => farm.id === entry.farm)) };
 }
 
 function history(query) {
@@ -196,7 +197,7 @@ const API = {
   nodes: () => overview().nodes,
   refused,
   history,
-  about: () => ({ name: "sen", version: "0.1.0", demo: true, started_at: started, now: Date.now() }),
+  about: () => ({ name: "sen", version: "0.1.0", demo: true, storing, started_at: started, now: Date.now() }),
 };
 
 function stream(request, response) {

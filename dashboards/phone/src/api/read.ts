@@ -99,6 +99,8 @@ export function readOverview(x: unknown): Overview {
   return {
     now,
     demo: overview.demo === true,
+    // An older gateway does not say; then nothing is known to be wrong.
+    storing: overview.storing !== false,
     farms: list(overview.farms).map(readFarm),
     nodes: list(overview.nodes).map(readNode),
   };
@@ -168,6 +170,7 @@ export function readAbout(x: unknown): About {
     name: text(about.name),
     version: text(about.version),
     demo: about.demo === true,
+    storing: about.storing !== false,
     started_at: number(about.started_at),
     now: number(about.now),
   };

@@ -62,6 +62,8 @@ export interface Node {
 export interface Overview {
   now: number;
   demo: boolean;
+  /** New readings are stored; not while the gateway's disk is full. */
+  storing: boolean;
   farms: Farm[];
   nodes: Node[];
 }
@@ -120,6 +122,7 @@ export interface About {
   name: string;
   version: string;
   demo: boolean;
+  storing: boolean;
   started_at: number;
   now: number;
 }

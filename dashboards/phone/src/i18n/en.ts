@@ -25,6 +25,8 @@ export const en: Words = {
   "age.about": "about {age}",
 
   "load.busy": "Loading…",
+  "storing.not": "The gateway can't store new readings.",
+  "storing.not.do": "The devices keep theirs and send them later. Ask a technician to look at the gateway's disk.",
   "load.failed": "The gateway can't be reached",
   "load.failed.do": "Check the phone's Wi-Fi or 4G, then try again.",
   "load.noFarms": "No plots yet",

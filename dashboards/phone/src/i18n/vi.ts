@@ -26,6 +26,8 @@ export const vi = {
   "age.about": "khoảng {age}",
 
   "load.busy": "Đang lấy dữ liệu…",
+  "storing.not": "Trạm thu chưa lưu được số đo mới.",
+  "storing.not.do": "Nút đo giữ lại số đo và gửi sau. Nhờ kỹ thuật viên xem ổ đĩa của trạm thu.",
   "load.failed": "Chưa nối được trạm thu",
   "load.failed.do": "Xem Wi-Fi hoặc 4G của điện thoại, rồi thử lại.",
   "load.noFarms": "Chưa có thửa nào",

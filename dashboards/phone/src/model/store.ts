@@ -33,6 +33,8 @@ export const lastContact = signal<number | null>(null);
 /** Gateway's time, moving in steps of a few seconds. The phone's own clock may be wrong and is not used for ages. */
 export const clock = signal(Date.now());
 export const demo = signal(false);
+/** The gateway stores new readings; false while its disk is full. */
+export const storing = signal(true);
 export const farms = signal<FarmView[]>([]);
 export const nodes = signal<Node[]>([]);
 
@@ -115,6 +117,7 @@ export function applyOverview(overview: Overview): void {
   batch(() => {
     heard(overview.now);
     demo.value = overview.demo;
+    storing.value = overview.storing;
     nodes.value = overview.nodes;
     farms.value = overview.farms.map((farm) => ({
       ...farm,
@@ -138,6 +141,8 @@ function forgetUnlisted(): void {
 export function applyLatest(list: Latest[]): boolean {
   let allKnown = true;
   batch(() => {
+    // What is in the stream has been stored.
+    if (list.length > 0) storing.value = true;
     for (const latest of list) {
       if (channels.has(keyOf(latest))) put(latest);
       else allKnown = false;

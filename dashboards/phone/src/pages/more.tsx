@@ -5,7 +5,7 @@ import { getAbout, getLedger, getNodes, getRefused } from "../api/client";
 import type { About, Ledger, Refused } from "../api/types";
 import { chooseLanguage, CODES, language, LANGUAGES, t } from "../i18n";
 import { formatWhen } from "../format/time";
-import { clock, demo, nodes } from "../model/store";
+import { clock, demo, nodes, storing } from "../model/store";
 import { DeviceCard } from "../parts/device-card";
 import { RefusedList } from "../parts/refused-list";
 
@@ -41,6 +41,7 @@ export function MorePage() {
         nodes.value = devices;
         refused.value = messages;
         about.value = version;
+        storing.value = version.storing;
         failed.value = false;
       } catch {
         failed.value = true;

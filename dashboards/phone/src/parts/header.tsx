@@ -2,7 +2,7 @@
 import { connect } from "../api/feed";
 import { chooseLanguage, language, LANGUAGES, nextLanguage, t } from "../i18n";
 import { formatWhen } from "../format/time";
-import { clock, connection, demo, farms, lastContact, lastReceived } from "../model/store";
+import { clock, connection, demo, farms, lastContact, lastReceived, storing } from "../model/store";
 import { Age } from "./age";
 import { AlertIcon, LotusIcon } from "./icons";
 
@@ -25,6 +25,7 @@ export function Header() {
         {demo.value && <span class="chip">{t("demo.chip")}</span>}
       </div>
       {connection.value === "lost" && lastContact.value !== null && <LostBanner />}
+      {connection.value === "live" && !storing.value && <FullBanner />}
     </header>
   );
 }
@@ -73,6 +74,18 @@ function LostBanner() {
       <button type="button" class="button" onClick={() => void connect()}>
         {t("conn.retry")}
       </button>
+    </div>
+  );
+}
+
+function FullBanner() {
+  return (
+    <div class="banner" data-testid="not-storing" role="status">
+      <AlertIcon />
+      <p>
+        <b>{t("storing.not")} </b>
+        {t("storing.not.do")}
+      </p>
     </div>
   );
 }

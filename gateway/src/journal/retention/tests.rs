@@ -134,6 +134,11 @@ impl Farm {
     }
 
     async fn day(&mut self, node: NodeNum, day: i64) {
+        let uplink = self.uplink(node, day);
+        self.journal.append(uplink).await.unwrap();
+    }
+
+    fn uplink(&mut self, node: NodeNum, day: i64) -> Uplink {
         let seq = self.at.entry(node).or_default();
         let reading = |i: i64| Reading {
             channel: Channel::parse(["salinity", "ph"][i as usize % 2]),
@@ -147,8 +152,8 @@ impl Farm {
             place: Some((BOOT, *seq)),
             readings: (0..4).map(reading).collect(),
         };
-        self.journal.append(uplink).await.unwrap();
         *seq += 4;
+        uplink
     }
 
     async fn fold(&self) {
@@ -259,9 +264,15 @@ async fn size_takes_the_oldest_days_and_no_row_that_a_sink_needs() {
 #[tokio::test]
 async fn the_oldest_unsent_rows_are_given_up_with_an_exact_account() {
     let mut farm = Farm::new(&["influx", "other"]).await;
-    for _ in 0..3_500 {
-        farm.day(1, TODAY - 1).await;
-        farm.day(2, TODAY).await;
+    for _ in 0..7 {
+        // In one go, and in this order: one at a time each would be a commit of its own.
+        let uplinks: Vec<Uplink> = (0..500)
+            .flat_map(|_| [farm.uplink(1, TODAY - 1), farm.uplink(2, TODAY)])
+            .collect();
+        let appends = uplinks.into_iter().map(|u| farm.journal.append(u));
+        for stored in futures::future::join_all(appends).await {
+            stored.unwrap();
+        }
     }
     farm.journal.advance("influx", 100).await.unwrap();
     farm.fold().await;
