@@ -116,9 +116,9 @@ async fn a_dead_sink_costs_its_own_copy_at_last_and_nothing_else() -> Result<()>
     let mut setup = Setup::new(4).influx(Influx::from(&fake));
     setup.influx_extra.push_str("batch_points = 100\n");
     setup.data_dir = Some(disk.path().join("data"));
-    // The reserve takes 4 MB and the write-ahead log about as much.
+    // The reserve takes 4 of the 67 MB and the write-ahead log about as much.
     setup.extra =
-        "[journal]\nfold_every = \"1s\"\nmax_size = \"4 MB\"\nkeep_free = \"50 MB\"\n".to_owned();
+        "[journal]\nfold_every = \"1s\"\nmax_size = \"4 MB\"\nkeep_free = \"57 MB\"\n".to_owned();
     let mut sen = Sen::start(&setup).await?;
     let mut devices = start(&sen, &setup, Keeps::UntilPuback);
     wait::until_true("readings", wait::PATIENCE, || acked(&devices) > 2_000).await?;

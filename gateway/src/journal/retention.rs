@@ -57,7 +57,7 @@ use sql::{File, GivenUp};
 const LOOK: Duration = Duration::from_secs(2);
 /// Steps of one round; then the figures are taken anew.
 const STEPS: usize = 200;
-/// The oldest day is looked up this often, or whenever history has to go.
+/// The oldest day is looked up this often, after each fold, and whenever history has to go.
 const OLDEST_EVERY: Millis = 10 * 60_000;
 /// Free pages that stay in the file, at least: it is going to need them again.
 const SPARE: u64 = 16 << 20;
@@ -146,6 +146,8 @@ pub struct Retention {
     full_since: Option<Millis>,
     oldest: Option<i64>,
     oldest_looked: Option<Millis>,
+    /// The fold after which that was.
+    settled: i64,
     /// When and how much the log held for sinks.
     lag: VecDeque<(Millis, u64)>,
     /// The warning that each cursor has had, in percent.
@@ -184,6 +186,7 @@ impl Retention {
             full_since: None,
             oldest: None,
             oldest_looked: None,
+            settled: 0,
             lag: VecDeque::new(),
             warned: HashMap::new(),
         };
@@ -233,7 +236,9 @@ impl Retention {
             file = self.journal.read(sql::measure).await?;
             scene = self.scene(&file, now)?;
         }
-        let due = self.oldest_looked.is_none_or(|at| now - at >= OLDEST_EVERY);
+        let due = file.settled != self.settled
+            || self.oldest_looked.is_none_or(|at| now - at >= OLDEST_EVERY);
+        self.settled = file.settled;
         if due || plan::next(&limits, &scene) == Step::Day {
             scene.oldest = self.look_up_oldest(now).await?;
         }

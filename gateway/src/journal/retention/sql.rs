@@ -31,7 +31,7 @@ pub(super) struct File {
     /// Lowest log row that is there.
     lowest: Option<i64>,
     /// Rows up to this one are folded and in the ledger's table.
-    settled: i64,
+    pub(super) settled: i64,
     /// Size of a log row, about.
     row_bytes: u64,
     pub(super) cursors: Vec<Cursor>,
