@@ -16,6 +16,10 @@ use rusqlite_migration::{M, MigrationDefinitionError, Migrations};
 
 use super::{BUSY, MIGRATIONS, OpenError, salvage, wal};
 
+/// Free pages can be given back (retention.rs). Settled by the first write to a new file: it comes before all else, and does
+/// nothing to a file that is there.
+pub(super) const AUTO_VACUUM: &str = "PRAGMA auto_vacuum = INCREMENTAL;";
+
 /// Tables that a start reads whole.
 const READ_AT_START: [&str; 10] = [
     "farm",
@@ -205,9 +209,9 @@ impl Files {
         conn.busy_timeout(BUSY)?;
         conn.set_prepared_statement_cache_capacity(32);
         // FULL: a commit returns after fsync of the log, so it survives a power cut.
-        // auto_vacuum is settled by the first write to a new file: it comes before all else (see retention.rs).
+        conn.execute_batch(AUTO_VACUUM)?;
         conn.execute_batch(
-            "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;
              PRAGMA journal_size_limit = 16777216;",
         )?;
         Ok(conn)

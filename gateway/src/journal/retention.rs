@@ -51,7 +51,11 @@ use crate::config::Keep;
 use crate::disk::{self, Reserve, bytes};
 use crate::reading::{DAY_MS, HOUR_MS, Millis};
 use plan::{Limits, Scene, Step};
-use sql::{File, GivenUp};
+use sql::File;
+
+pub use sql::GivenUp;
+pub(crate) use sql::deleted_before;
+pub(super) use sql::is_mark;
 
 /// How often the figures are looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -100,6 +104,8 @@ pub struct Status {
     pub wal_bytes: u64,
     /// Start of the oldest day that has folded history.
     pub oldest_at: Option<Millis>,
+    /// The rules of `[journal]` have deleted the history before this instant; the ledger's account of it stays.
+    pub deleted_before: Option<Millis>,
     /// What waits for each sink.
     pub cursors: Vec<Waiting>,
     /// What is wrong, for people; part of the problems of `/health`.
@@ -231,7 +237,7 @@ impl Retention {
         let mut file = self.journal.read(sql::measure).await?;
         let mut scene = self.scene(&file, now)?;
         let pressed = scene.full || scene.used > limits.max_size || scene.room < limits.keep_free;
-        if pressed && file.passed() {
+        if pressed && file.passed {
             while self.journal.trim().await? {}
             file = self.journal.read(sql::measure).await?;
             scene = self.scene(&file, now)?;
@@ -329,8 +335,6 @@ impl Retention {
     async fn give_up(&self, now: Millis) -> Result<u64, Trouble> {
         let (lost, gone) = self.journal.write(move |c| sql::give_up(c, now)).await?;
         for (cursor, rows, readings) in lost {
-            metrics::counter!("sen_sink_given_up_total", "sink" => cursor.clone())
-                .increment(readings);
             tracing::error!(
                 "{cursor}: {readings} readings ({rows} uplinks) given up for lack of room: it will never get them; they are in the history here"
             );
@@ -370,7 +374,7 @@ impl Retention {
             return Ok(());
         }
         // The file shrinks when the write-ahead log is copied into it. A full disk needs that log's room, too.
-        let (path, full) = (self.journal.0.path.clone(), self.full_since.is_some());
+        let (path, full) = (self.journal.0.files.path.clone(), self.full_since.is_some());
         let copied = tokio::task::spawn_blocking(move || sql::checkpoint(&path, full)).await;
         if let Ok(Err(e)) = copied {
             tracing::debug!("checkpoint: {e}");
@@ -460,6 +464,7 @@ impl Retention {
             spare_bytes: file.spare(),
             wal_bytes: wal,
             oldest_at: self.oldest.map(|day| day * DAY_MS),
+            deleted_before: file.deleted_before,
             cursors,
             problems,
         };
@@ -559,7 +564,12 @@ fn gauges(s: &Status) {
         (s.oldest_at.unwrap_or(0) / 1_000).unsigned_abs(),
     );
     for c in &s.cursors {
-        metrics::gauge!("sen_cursor_rows_held", "cursor" => c.name.clone()).set(c.rows as f64);
+        let of = |name: &'static str| metrics::gauge!(name, "sink" => c.name.clone());
+        of("sen_sink_rows_held").set(c.rows as f64);
+        of("sen_sink_room_percent").set(c.room_pct as f64);
+        // From the journal, so it survives a restart.
+        metrics::counter!("sen_sink_given_up_total", "sink" => c.name.clone())
+            .absolute(c.given_up.readings);
     }
 }
 

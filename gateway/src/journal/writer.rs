@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::cursor;
 use super::days::{self, Days, Tally};
 use super::files::{self, Files, is_damage};
 use super::ledger::{Boot, Ledger, Range, Seam};
 use super::salvage::{self, Damage};
-use super::{StoreError, record, replay};
+use super::{StoreError, mark, record, replay};
 use crate::reading::{Day, Millis, NodeNum, Reading};
 
 /// Most jobs in one commit: bounds how long the first of them waits.
@@ -570,17 +571,22 @@ impl Writer {
         }
     }
 
-    /// Deletes log rows that are folded, that the ledger's table covers, and that every cursor has passed; at most
-    /// [`TRIM_ROWS`], the oldest. True when there are more.
+    /// Deletes log rows that are folded, that the ledger's table covers, and that nobody waits for, also those between the
+    /// gaps of a reader; at most [`TRIM_ROWS`], the oldest. True when there are more.
     fn trim(&mut self) -> rusqlite::Result<bool> {
         self.write_ledger()?;
-        let gone = self
-            .conn
-            .prepare_cached(
-                "DELETE FROM log WHERE id < (SELECT min(id) FROM log) + ?1 AND id <= (SELECT min(at) FROM (
-                     SELECT at FROM mark WHERE name IN ('folded_upto', 'ledger_upto') UNION ALL SELECT at FROM cursor))",
-            )?
-            .execute([TRIM_ROWS])?;
-        Ok(gone == TRIM_ROWS as usize)
+        let settled = mark(&self.conn, "folded_upto")?.min(mark(&self.conn, "ledger_upto")?);
+        let mut delete = self.conn.prepare_cached(
+            "DELETE FROM log WHERE id IN (SELECT id FROM log WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3)",
+        )?;
+        let mut left = TRIM_ROWS;
+        for stretch in cursor::passed(&cursor::all_readers(&self.conn)?, settled) {
+            let gone = delete.execute([stretch.at, stretch.upto, left])?;
+            left = left.saturating_sub(i64::try_from(gone).unwrap_or(i64::MAX));
+            if left == 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::super::cursor::{self, Gap, Reader};
 use super::super::{BUSY, ReadError, mark};
 use crate::reading::{DAY_MS, Millis, NodeNum};
 
@@ -17,6 +18,10 @@ pub(super) const PAGES: u64 = 256;
 const ROWS: i64 = 5_000;
 /// Bytes of a log row or block beside its body, about.
 const AROUND: u64 = 24;
+/// How the marks of what was given up begin: `given_up_{rows,readings,first,last,at}:<sink>`.
+const GIVEN_UP: &str = "given_up_";
+/// The mark of the instant before which history was deleted, ms UTC.
+const DELETED: &str = "history_deleted";
 /// Rows looked at to estimate the size of one.
 const SAMPLES: i64 = 64;
 
@@ -28,10 +33,14 @@ pub(super) struct File {
     free_pages: u64,
     /// Free pages can be given back.
     pub(super) incremental: bool,
-    /// Lowest log row that is there.
-    lowest: Option<i64>,
+    /// Rows are there that nobody waits for any more.
+    pub(super) passed: bool,
+    /// Folded rows that are there only because somebody waits for them.
+    held_rows: u64,
     /// Rows up to this one are folded and in the ledger's table.
     pub(super) settled: i64,
+    /// See [`deleted_before`].
+    pub(super) deleted_before: Option<Millis>,
     /// Size of a log row, about.
     row_bytes: u64,
     pub(super) cursors: Vec<Cursor>,
@@ -41,8 +50,7 @@ pub(super) struct File {
 #[derive(Debug, Clone)]
 pub(super) struct Cursor {
     pub(super) name: String,
-    at: i64,
-    /// Log rows that it has not passed.
+    /// Log rows that it has not passed, those in the gaps that it has left included.
     pub(super) rows: u64,
     pub(super) given_up: GivenUp,
 }
@@ -71,24 +79,9 @@ impl File {
         self.free_pages * self.page_size
     }
 
-    /// Where the slowest cursor is; rows up to it nobody waits for.
-    fn slowest(&self) -> i64 {
-        self.cursors.iter().map(|c| c.at).min().unwrap_or(i64::MAX)
-    }
-
-    /// Rows are there that everyone has passed.
-    pub(super) fn passed(&self) -> bool {
-        self.lowest
-            .is_some_and(|lowest| lowest <= self.slowest().min(self.settled))
-    }
-
     /// Bytes of the rows that are there only for a cursor, about.
     pub(super) fn held(&self) -> u64 {
-        let Some(lowest) = self.lowest else { return 0 };
-        // Ids follow one another, so the difference is the count.
-        let first = self.slowest().saturating_add(1).max(lowest);
-        let rows = self.settled.saturating_add(1).saturating_sub(first).max(0);
-        rows.unsigned_abs() * self.row_bytes
+        self.held_rows * self.row_bytes
     }
 }
 
@@ -106,36 +99,48 @@ pub(super) fn measure(c: &Connection) -> Result<File, ReadError> {
 fn measure_in(c: &Connection) -> rusqlite::Result<File> {
     // A page is read first: the counts of a connection that has no snapshot are those of its last one.
     let settled = mark(c, "folded_upto")?.min(mark(c, "ledger_upto")?);
-    let lowest: Option<i64> = c
-        .prepare_cached("SELECT min(id) FROM log")?
-        .query_row([], |r| r.get(0))?;
-    let highest: Option<i64> = c
-        .prepare_cached("SELECT max(id) FROM log")?
-        .query_row([], |r| r.get(0))?;
+    let end = |which: &str| -> rusqlite::Result<Option<i64>> {
+        c.prepare_cached(&format!("SELECT {which}(id) FROM log"))?
+            .query_row([], |r| r.get(0))
+    };
+    let (lowest, highest) = (end("min")?, end("max")?);
+    let readers = cursor::all_readers(c)?;
+    // Where somebody waits ids follow one another, so a difference is a count.
+    let count = |waits: &[Gap], upto: Option<i64>| -> u64 {
+        let (Some(lowest), Some(upto)) = (lowest, upto) else {
+            return 0;
+        };
+        let rows = |g: &Gap| (g.upto.min(upto) - g.at.max(lowest - 1)).max(0);
+        waits.iter().map(rows).sum::<i64>().unsigned_abs()
+    };
+    let held_rows = count(&cursor::waited_for(&readers, settled), Some(settled));
+    let mut exists =
+        c.prepare_cached("SELECT EXISTS (SELECT 1 FROM log WHERE id > ?1 AND id <= ?2)")?;
+    let mut passed = false;
+    for stretch in cursor::passed(&readers, settled) {
+        passed = passed || exists.query_row([stretch.at, stretch.upto], |r| r.get(0))?;
+    }
     let mut file = File {
         page_size: number(c, "page_size")?.unsigned_abs(),
         pages: number(c, "page_count")?.unsigned_abs(),
         free_pages: number(c, "freelist_count")?.unsigned_abs(),
         incremental: number(c, "auto_vacuum")? == 2,
-        lowest,
+        passed,
+        held_rows,
         settled,
+        deleted_before: deleted_before(c)?,
         row_bytes: 0,
         cursors: Vec::new(),
     };
-    let mut names = c.prepare_cached("SELECT name, at FROM cursor ORDER BY name")?;
-    let mut rows = names.query([])?;
-    while let Some(r) = rows.next()? {
-        let (name, at): (String, i64) = (r.get(0)?, r.get(1)?);
-        let behind = highest.map_or(0, |h| h - at.max(lowest.unwrap_or(0) - 1));
+    for reader in readers {
         file.cursors.push(Cursor {
-            given_up: given_up(c, &name)?,
-            rows: behind.max(0).unsigned_abs(),
-            name,
-            at,
+            given_up: given_up(c, &reader.name)?,
+            rows: count(&reader.waits, highest),
+            name: reader.name,
         });
     }
-    if let (Some(lowest), Some(highest)) = (lowest, highest)
-        && file.slowest() < settled
+    if held_rows > 0
+        && let (Some(lowest), Some(highest)) = (lowest, highest)
     {
         file.row_bytes = row_bytes(c, lowest, highest)?;
     }
@@ -163,7 +168,7 @@ fn given_up(c: &Connection, cursor: &str) -> rusqlite::Result<GivenUp> {
     let mut select = c.prepare_cached("SELECT at FROM mark WHERE name = ?1")?;
     let mut get = |what: &str| {
         select
-            .query_row([format!("given_up_{what}:{cursor}")], |r| {
+            .query_row([format!("{GIVEN_UP}{what}:{cursor}")], |r| {
                 r.get::<_, i64>(0)
             })
             .optional()
@@ -177,11 +182,11 @@ fn given_up(c: &Connection, cursor: &str) -> rusqlite::Result<GivenUp> {
     })
 }
 
-/// A cursor, and the uplinks and readings that it loses.
+/// A sink, and the uplinks and readings that it loses.
 pub(super) type Lost = (String, u64, u64);
 
-/// Gives up the oldest settled rows that a cursor still waits for. Answers what each cursor loses, and
-/// about how many bytes went.
+/// Gives up the oldest settled rows that somebody still waits for. Answers what each sink loses, and about how many
+/// bytes went.
 pub(super) fn give_up(c: &Connection, now: Millis) -> rusqlite::Result<(Vec<Lost>, u64)> {
     let settled = mark(c, "folded_upto")?.min(mark(c, "ledger_upto")?);
     let lowest: Option<i64> = c.query_row("SELECT min(id) FROM log", [], |r| r.get(0))?;
@@ -189,38 +194,20 @@ pub(super) fn give_up(c: &Connection, now: Millis) -> rusqlite::Result<(Vec<Lost
         return Ok((Vec::new(), 0));
     };
     let mut lost = Vec::new();
-    let mut names = c.prepare_cached("SELECT name, at FROM cursor WHERE at < ?1 ORDER BY name")?;
-    let behind: Vec<(String, i64)> = names
-        .query_map([upto], |r| Ok((r.get(0)?, r.get(1)?)))?
-        .collect::<Result<_, _>>()?;
-    for (name, at) in behind {
-        type Found = (i64, i64, Option<Millis>, Option<Millis>);
-        let (rows, readings, first, last): Found = c
-            .prepare_cached("SELECT count(*), coalesce(sum(n), 0), min(received), max(received) FROM log WHERE id > ?1 AND id <= ?2")?
-            .query_row([at, upto], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?;
-        c.prepare_cached("UPDATE cursor SET at = ?2 WHERE name = ?1")?
-            .execute(params![name, upto])?;
-        if rows == 0 {
-            continue;
+    for reader in cursor::all_readers(c)? {
+        let mut sum = Count::default();
+        for &gap in reader.waits.iter().filter(|g| g.at < upto) {
+            sum.add(c, gap.at, upto.min(gap.upto))?;
+            pass(c, &reader, gap, upto)?;
         }
-        note(c, &name, "rows", rows, "at + excluded.at")?;
-        note(c, &name, "readings", readings, "at + excluded.at")?;
-        note(
-            c,
-            &name,
-            "first",
-            first.unwrap_or(now),
-            "min(at, excluded.at)",
-        )?;
-        note(
-            c,
-            &name,
-            "last",
-            last.unwrap_or(now),
-            "max(at, excluded.at)",
-        )?;
-        note(c, &name, "at", now, "excluded.at")?;
-        lost.push((name, rows.unsigned_abs(), readings.unsigned_abs()));
+        if sum.rows > 0 {
+            sum.note(c, &reader.name, now)?;
+            lost.push((
+                reader.name,
+                sum.rows.unsigned_abs(),
+                sum.readings.unsigned_abs(),
+            ));
+        }
     }
     let mut gone = 0;
     let mut delete = c.prepare_cached("DELETE FROM log WHERE id <= ?1 RETURNING length(body)")?;
@@ -231,11 +218,55 @@ pub(super) fn give_up(c: &Connection, now: Millis) -> rusqlite::Result<(Vec<Lost
     Ok((lost, gone))
 }
 
+/// Moves a reader past the rows up to `upto` in one of the stretches that it waits for.
+fn pass(c: &Connection, reader: &Reader, gap: Gap, upto: i64) -> rusqlite::Result<()> {
+    if gap.upto == i64::MAX {
+        return cursor::advance(c, &reader.name, upto);
+    }
+    let at = upto.min(gap.upto);
+    cursor::set_gap(c, &reader.name, Gap { at, ..gap })
+}
+
+/// Rows that a sink loses.
+#[derive(Debug, Default)]
+struct Count {
+    rows: i64,
+    readings: i64,
+    first: Option<Millis>,
+    last: Option<Millis>,
+}
+
+impl Count {
+    /// Adds those after `at`, `upto` included.
+    fn add(&mut self, c: &Connection, at: i64, upto: i64) -> rusqlite::Result<()> {
+        let mut select = c.prepare_cached("SELECT count(*), coalesce(sum(n), 0), min(received), max(received) FROM log WHERE id > ?1 AND id <= ?2")?;
+        let (rows, readings, first, last): (i64, i64, Option<Millis>, Option<Millis>) = select
+            .query_row([at, upto], |r| {
+                Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
+            })?;
+        self.rows += rows;
+        self.readings += readings;
+        self.first = self.first.into_iter().chain(first).min();
+        self.last = self.last.max(last);
+        Ok(())
+    }
+
+    /// Adds them to what that sink has lost before.
+    fn note(&self, c: &Connection, sink: &str, now: Millis) -> rusqlite::Result<()> {
+        let (first, last) = (self.first.unwrap_or(now), self.last.unwrap_or(now));
+        note(c, sink, "rows", self.rows, "at + excluded.at")?;
+        note(c, sink, "readings", self.readings, "at + excluded.at")?;
+        note(c, sink, "first", first, "min(at, excluded.at)")?;
+        note(c, sink, "last", last, "max(at, excluded.at)")?;
+        note(c, sink, "at", now, "excluded.at")
+    }
+}
+
 fn note(c: &Connection, cursor: &str, what: &str, value: i64, how: &str) -> rusqlite::Result<()> {
     c.prepare_cached(&format!(
         "INSERT INTO mark (name, at) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET at = {how}"
     ))?
-    .execute(params![format!("given_up_{what}:{cursor}"), value])
+    .execute(params![format!("{GIVEN_UP}{what}:{cursor}"), value])
     .map(drop)
 }
 
@@ -259,8 +290,26 @@ pub(super) fn first_days(c: &Connection) -> Result<Vec<(NodeNum, u16, i64)>, Rea
     Ok(out)
 }
 
-/// Deletes blocks; answers about how many bytes went.
+/// Whether the rules here made a row of the `mark` table.
+pub(in super::super) fn is_mark(name: &str) -> bool {
+    name == DELETED || name.starts_with(GIVEN_UP)
+}
+
+/// The instant before which history was deleted; what has come in late since may be there.
+pub(crate) fn deleted_before(c: &Connection) -> rusqlite::Result<Option<Millis>> {
+    c.prepare_cached("SELECT at FROM mark WHERE name = ?1")?
+        .query_row([DELETED], |r| r.get(0))
+        .optional()
+}
+
+/// Deletes blocks, and says so; answers about how many bytes went.
 pub(super) fn delete_blocks(c: &Connection, keys: &[(NodeNum, u16, i64)]) -> rusqlite::Result<u64> {
+    if let Some(last) = keys.iter().map(|k| k.2).max() {
+        c.prepare_cached(
+            "INSERT INTO mark (name, at) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET at = max(at, excluded.at)",
+        )?
+        .execute(params![DELETED, (last + 1).saturating_mul(DAY_MS).max(0)])?;
+    }
     let mut delete = c.prepare_cached(
         "DELETE FROM block WHERE node = ?1 AND channel = ?2 AND day = ?3 RETURNING length(body)",
     )?;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use sen_wire::{Channel, Decimal};
 
 use super::*;
+use crate::journal::cursor::{self, Gap};
 use crate::journal::ledger::Boot;
 use crate::journal::{Folder, Uplink};
 use crate::reading::{Measured, NodeNum, Reading};
@@ -216,8 +217,11 @@ async fn age_takes_whole_days_and_the_ledger_keeps_them() {
     assert_eq!(farm.days().await, (TODAY - 10..=TODAY).collect::<Vec<_>>());
     assert_eq!(farm.journal.books(None, 0).await.unwrap(), books);
     assert_eq!(farm.journal.account(1).missing, 0);
+    let deleted = farm.journal.read(|c| Ok(deleted_before(c)?)).await.unwrap();
+    assert_eq!(deleted, Some((TODAY - 10) * DAY_MS));
     retention.round().await.unwrap();
     let status = retention.status.get();
+    assert_eq!(status.deleted_before, deleted);
     assert_eq!(status.oldest_at, Some((TODAY - 10) * DAY_MS));
     assert!(status.problems.is_empty(), "{:?}", status.problems);
 }
@@ -274,7 +278,10 @@ async fn the_oldest_unsent_rows_are_given_up_with_an_exact_account() {
             stored.unwrap();
         }
     }
-    farm.journal.advance("influx", 100).await.unwrap();
+    farm.journal
+        .write(|c| cursor::advance(c, "influx", 100))
+        .await
+        .unwrap();
     farm.fold().await;
     // Not folded: nobody may touch these.
     for _ in 0..50 {
@@ -370,6 +377,115 @@ async fn the_oldest_unsent_rows_are_given_up_with_an_exact_account() {
         status.problems
     );
     assert_eq!(farm.journal.account(1).missing, 0);
+}
+
+/// Folded rows 1 to 40 and ten more; the sink is at the end and has left the rows 11 to 20 and 31 to 45.
+async fn with_gaps() -> Farm {
+    let mut farm = Farm::new(&["influx"]).await;
+    for i in 0..40 {
+        farm.day(1, TODAY - 40 + i).await;
+    }
+    farm.fold().await;
+    for _ in 0..10 {
+        farm.day(2, TODAY).await;
+    }
+    let gaps = |c: &rusqlite::Connection| {
+        cursor::advance(c, "influx", 50)?;
+        cursor::set_gap(c, "influx", Gap { at: 10, upto: 20 })?;
+        cursor::set_gap(c, "influx", Gap { at: 30, upto: 45 })
+    };
+    farm.journal.write(gaps).await.unwrap();
+    farm
+}
+
+#[tokio::test]
+async fn what_lies_in_a_gap_is_waited_for_and_what_lies_between_is_not() {
+    let farm = with_gaps().await;
+    assert!(farm.journal.read(sql::measure).await.unwrap().passed);
+    while farm.journal.trim().await.unwrap() {}
+    let file = farm.journal.read(sql::measure).await.unwrap();
+    assert!(!file.passed);
+    let ids = farm.numbers("SELECT id FROM log ORDER BY id").await;
+    let expected: Vec<i64> = (11..=20).chain(31..=50).collect();
+    assert_eq!(ids, expected);
+    assert_eq!(file.cursors.len(), 1, "a gap is no reader of its own");
+    assert_eq!(file.cursors[0].rows, 25);
+    // Folded and waited for: 11 to 20 and 31 to 40.
+    let body: i64 = farm.numbers("SELECT max(length(body)) FROM log").await[0];
+    let most = 20 * (body.unsigned_abs() + 24);
+    assert!((most / 2..=most).contains(&file.held()), "{}", file.held());
+}
+
+#[tokio::test]
+async fn gaps_are_given_up_with_an_exact_account_and_only_when_nothing_else_is_left() {
+    let farm = with_gaps().await;
+    let mut retention = farm.retention(Keep {
+        max_size: Some(1),
+        free: Some(u64::MAX / 4),
+        least_days: 400,
+        days: None,
+    });
+    // The file system is always short: a round trims what nobody waits for, then gives up what is folded.
+    retention.round().await.unwrap();
+    let ids = farm.numbers("SELECT id FROM log ORDER BY id").await;
+    assert_eq!(ids, (41..=50).collect::<Vec<_>>());
+    let file = farm.journal.read(sql::measure).await.unwrap();
+    let given_up = file.cursors[0].given_up;
+    assert_eq!((given_up.rows, given_up.readings), (20, 80));
+    assert_eq!(given_up.first_at, Some((TODAY - 30) * DAY_MS + 300_000));
+    assert_eq!(given_up.last_at, Some((TODAY - 1) * DAY_MS + 300_000));
+    let gaps = farm.journal.gaps("influx").await.unwrap();
+    assert_eq!(
+        gaps,
+        [Gap { at: 40, upto: 45 }],
+        "the rest is still to be sent"
+    );
+    assert_eq!(farm.journal.cursor("influx").await.unwrap(), 50);
+    let status = retention.status.get();
+    assert_eq!(
+        (status.cursors[0].name.as_str(), status.cursors[0].rows),
+        ("influx", 5)
+    );
+    assert_eq!(status.cursors[0].given_up, given_up);
+}
+
+#[test]
+fn who_waits_for_what_is_what_a_slow_model_says() {
+    let mut next = random(17);
+    for _ in 0..3_000 {
+        let mut rows = Vec::new();
+        for name in ["a", "b"].iter().take(next(3) as usize) {
+            let live = i64::from(next(30));
+            rows.push(((*name).to_owned(), live));
+            for _ in 0..next(3) {
+                let at = i64::from(next(30));
+                let upto = at + 1 + i64::from(next(8));
+                rows.push((format!("{name}/gap/{upto}"), at));
+            }
+        }
+        let readers = cursor::readers(rows.clone());
+        let settled = i64::from(next(40));
+        let waited = |id: i64| {
+            rows.iter().any(|(name, at)| {
+                let upto = name
+                    .rsplit_once("/gap/")
+                    .map(|(_, u)| u.parse::<i64>().unwrap());
+                id > *at && upto.is_none_or(|u| id <= u)
+            })
+        };
+        let within = |gaps: &[Gap], id| gaps.iter().filter(|g| id > g.at && id <= g.upto).count();
+        let waits = cursor::waited_for(&readers, settled);
+        let passed = cursor::passed(&readers, settled);
+        for id in 1..=settled {
+            assert_eq!(within(&waits, id), usize::from(waited(id)), "{id} {rows:?}");
+            assert_eq!(
+                within(&passed, id),
+                usize::from(!waited(id)),
+                "{id} {rows:?}"
+            );
+        }
+        assert!(waits.iter().chain(&passed).all(|g| g.upto <= settled));
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::types::Value::{self, Integer, Null, Text};
 use rusqlite::{Connection, ffi, params_from_iter};
 
-use super::super::files::migrate;
+use super::super::files::{AUTO_VACUUM, migrate};
 use super::super::image::{Image, Record};
 use super::Failed;
 use super::tables::{self, Table, fits, key, table};
@@ -63,6 +63,7 @@ impl<'c> Found<'c> {
             }
             found.cursors_broken |= name == "cursor" && image.broken + found.broken > broken;
         }
+        image.map();
         image.free();
         image.strays(&mut |(id, columns)| {
             if let Some(table) = tables::table_of(&columns) {
@@ -160,12 +161,19 @@ fn counted(columns: &[Value]) -> i64 {
 /// first version only: those of later ones begin elsewhere in a file that was brought up to date, and their rows say by
 /// themselves what they are.
 fn roots(image: &mut Image) -> Result<BTreeMap<String, u32>, Failed> {
-    let template = migrate(Connection::open_in_memory()?)?;
+    // Files of early versions have no pointer map; with one, roots lie behind it.
+    let pragma = if image.has_map() { AUTO_VACUUM } else { "" };
+    let made_new = || -> rusqlite::Result<Connection> {
+        let c = Connection::open_in_memory()?;
+        c.execute_batch(pragma)?;
+        Ok(c)
+    };
+    let template = migrate(made_new()?)?;
     let names: Vec<String> = template
         .prepare("SELECT name FROM sqlite_schema WHERE rootpage > 0")?
         .query_map([], |r| r.get(0))?
         .collect::<Result<_, _>>()?;
-    let first = Connection::open_in_memory()?;
+    let first = made_new()?;
     first.execute_batch(super::super::MIGRATIONS[0])?;
     let mut roots: BTreeMap<String, u32> = first
         .prepare("SELECT name, rootpage FROM sqlite_schema WHERE rootpage > 0")?
