@@ -244,6 +244,9 @@ impl Gateway {
                 abort.abort();
             }
         }
+        if let Some(e) = self.journal.failing() {
+            tracing::error!("stopped while readings were not stored: {e}");
+        }
         self.journal.close().await;
     }
 }

@@ -179,7 +179,7 @@ function ledger() {
     const days = Array.from({ length: 14 }, (_, i) => {
       const age = 13 - i;
       const lost = missing > 0 && age === 1 ? 12 : missing > 0 && age === 5 ? 400 : 0;
-      return { day: date(age), received: received === 0 || age > 11 ? 0 : 1_200 - lost, missing: lost, late: lost > 0 ? 44 : 0 };
+      return { day: date(age), received: received === 0 || age > 11 ? 0 : 1_200 - lost, missing: lost, late: lost > 0 ? 44 : 0, history: !storing && age > 10 ? "deleted" : "kept" };
     });
     const ranges = [
       { count: 12, after: at(1, 14, 5), before: at(1, 15, 40) },
@@ -197,6 +197,14 @@ const API = {
   nodes: () => overview().nodes,
   refused,
   history,
+  health: () => ({
+    status: storing ? "ok" : "failing",
+    disk: {
+      free_bytes: storing ? 42e9 : 0,
+      deleted_before: storing ? null : Date.now() - 12 * 24 * HOUR,
+      cursors: storing ? [] : [{ name: "influx", room_pct: 84, hours_left: 7, given_up: { readings: 14_400, first_at: Date.now() - 90 * 24 * HOUR, last_at: Date.now() - 80 * 24 * HOUR } }],
+    },
+  }),
   about: () => ({ name: "sen", version: "0.1.0", demo: true, storing, started_at: started, now: Date.now() }),
 };
 

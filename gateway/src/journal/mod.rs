@@ -103,7 +103,7 @@ impl Journal {
     /// # Errors
     /// See [`OpenError`]; each says what to do.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        Self::open_files(dir, Files::of(dir))
+        Self::open_files(dir, Files::of(dir)).map_err(OpenError::or_full)
     }
 
     fn open_files(dir: &Path, files: Files) -> Result<Self, OpenError> {

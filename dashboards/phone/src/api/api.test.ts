@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { backoff } from "./backoff";
-import { BadAnswer, readHistory, readLatestList, readLedger, readOverview } from "./read";
+import { BadAnswer, readDisk, readHistory, readLatestList, readLedger, readOverview } from "./read";
 
 test("waits longer with each failure, up to half a minute", () => {
   expect([0, 1, 2, 9].map((failures) => backoff(failures, 1))).toEqual([1_000, 2_000, 4_000, 30_000]);
@@ -26,12 +26,22 @@ test("refuses a history whose columns don't match", () => {
 
 test("reads a ledger", () => {
   const range = { boot: 1, from: 4, through: 6, count: 3, after: null, before: 9 };
-  const ledger = readLedger({ late_after_ms: 5, nodes: [{ node: "n", days: [{ day: "2026-11-24", received: 2, missing: 3, late: 1 }], missing_ranges: [range] }] });
+  const ledger = readLedger({ late_after_ms: 5, nodes: [{ node: "n", days: [{ day: "2026-11-24", received: 2, missing: 3, late: 1, history: "deleted" }], missing_ranges: [range] }] });
   expect(ledger.nodes[0]).toEqual({
     node: "n",
-    days: [{ day: "2026-11-24", received: 2, missing: 3, late: 1 }],
+    days: [{ day: "2026-11-24", received: 2, missing: 3, late: 1, deleted: true }],
     missing_ranges: [{ count: 3, after: null, before: 9 }],
     missing_ranges_left_off: 0,
   });
   expect(readLedger({}).nodes).toEqual([]);
+});
+
+test("reads what the gateway says of its disk, if it does", () => {
+  expect(readDisk({ status: "ok" })).toBeNull();
+  const cursors = [{ name: "influx", room_pct: 81, hours_left: 5, given_up: { readings: 3, first_at: 1, last_at: 2 } }, { name: "x" }];
+  expect(readDisk({ disk: { free_bytes: 7, cursors } })).toEqual({
+    free_bytes: 7,
+    deleted_before: null,
+    sinks: [cursors[0], { name: "x", room_pct: 0, hours_left: null, given_up: { readings: 0, first_at: null, last_at: null } }],
+  });
 });

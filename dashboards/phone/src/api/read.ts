@@ -2,7 +2,7 @@
  * Reads the API's answers into the page's types. What the page can't do without is checked here, once;
  * unknown members are ignored and absent optional ones become null, so that gateway and page may differ in age.
  */
-import type { About, Farm, History, Latest, Ledger, Node, Overview, Plot, Refused } from "./types";
+import type { About, Disk, Farm, History, Latest, Ledger, Node, Overview, Plot, Refused } from "./types";
 
 /** The answer is not what the API promises. */
 export class BadAnswer extends Error {}
@@ -155,13 +155,31 @@ export function readLedger(x: unknown): Ledger {
       node: text(entry.node),
       days: list(entry.days)
         .filter(isObject)
-        .map((day) => ({ day: text(day.day), received: number(day.received), missing: number(day.missing), late: number(day.late) })),
+        .map((day) => ({ day: text(day.day), received: number(day.received), missing: number(day.missing), late: number(day.late), deleted: day.history === "deleted" })),
       missing_ranges: list(entry.missing_ranges)
         .filter(isObject)
         .map((range) => ({ count: number(range.count), after: numberOrNull(range.after), before: numberOrNull(range.before) })),
       missing_ranges_left_off: number(entry.missing_ranges_left_off),
     }));
   return { late_after_ms: number(ledger.late_after_ms), nodes };
+}
+
+/** null for a gateway that does not say. */
+export function readDisk(x: unknown): Disk | null {
+  const { disk } = object(x, "health");
+  if (!isObject(disk)) return null;
+  const sinks = list(disk.cursors)
+    .filter(isObject)
+    .map((sink) => {
+      const lost = isObject(sink.given_up) ? sink.given_up : {};
+      return {
+        name: text(sink.name),
+        room_pct: number(sink.room_pct),
+        hours_left: numberOrNull(sink.hours_left),
+        given_up: { readings: number(lost.readings), first_at: numberOrNull(lost.first_at), last_at: numberOrNull(lost.last_at) },
+      };
+    });
+  return { free_bytes: number(disk.free_bytes), deleted_before: numberOrNull(disk.deleted_before), sinks };
 }
 
 export function readAbout(x: unknown): About {

@@ -94,6 +94,8 @@ export interface LedgerDay {
   received: number;
   missing: number;
   late: number;
+  /** Deleted here to make room or for their age; what is deleted is not missing. */
+  deleted: boolean;
 }
 
 /** Readings that are known to exist and have not arrived, between two that have. */
@@ -116,6 +118,22 @@ export interface NodeLedger {
 export interface Ledger {
   late_after_ms: number;
   nodes: NodeLedger[];
+}
+
+/** What waits on the gateway for a database. */
+export interface Waiting {
+  name: string;
+  /** How much of the room that it may take it does. */
+  room_pct: number;
+  hours_left: number | null;
+  /** What the database will never get. */
+  given_up: { readings: number; first_at: number | null; last_at: number | null };
+}
+
+export interface Disk {
+  free_bytes: number;
+  deleted_before: number | null;
+  sinks: Waiting[];
 }
 
 export interface About {
