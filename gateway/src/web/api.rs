@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Web;
-use super::model::{ApiError, Farm, History, Latest, Node, Params, Plot};
+use super::model::{ApiError, Damage, Farm, History, Latest, Node, Params, Plot};
 use crate::influx;
 use crate::ingest::refusals::Refused;
 use crate::journal::retention::Status;
@@ -54,6 +54,8 @@ pub(super) struct Overview {
     storing: bool,
     farms: Vec<Farm>,
     nodes: Vec<Node>,
+    /// Damaged files of the journal, the newest last.
+    damage: Vec<Damage>,
 }
 
 /// Everything for the first paint of the page.
@@ -79,7 +81,12 @@ pub(super) async fn overview(State(web): State<Web>) -> Answer<Overview> {
         storing: web.journal.failing().is_none(),
         farms,
         nodes: node_list(&web, &known).await?,
+        damage: damage(&web),
     }))
+}
+
+fn damage(web: &Web) -> Vec<Damage> {
+    web.journal.damage().into_iter().map(Into::into).collect()
 }
 
 fn plot_list(known: &Registry) -> Vec<Plot> {
@@ -295,7 +302,7 @@ pub(super) async fn refused(State(web): State<Web>) -> Json<RefusedList> {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Health {
-    /// `ok`; `degraded`: nothing is lost, something lags; `failing`: readings can't be stored.
+    /// `ok`; `degraded`: something lags, or was lost and what there is goes on; `failing`: readings can't be stored.
     status: &'static str,
     /// What is wrong, for people.
     problems: Vec<String>,
@@ -309,6 +316,8 @@ pub(super) struct Health {
 struct JournalHealth {
     head: i64,
     unfolded_rows: u64,
+    /// Damaged files, the newest last.
+    damage: Vec<Damage>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -364,6 +373,7 @@ pub(super) async fn health(State(web): State<Web>) -> Answer<Health> {
     }
     let disk = web.disk.get();
     problems.extend(disk.problems.iter().cloned());
+    problems.extend(web.journal.damage().iter().map(ToString::to_string));
     let failing = web.journal.failing();
     let status = if failing.is_some() {
         "failing"
@@ -376,6 +386,7 @@ pub(super) async fn health(State(web): State<Web>) -> Answer<Health> {
     let journal = JournalHealth {
         head: *web.journal.head().borrow(),
         unfolded_rows: web.journal.unfolded(),
+        damage: damage(&web),
     };
     Ok(Json(Health {
         status,
@@ -395,5 +406,8 @@ pub(super) async fn metrics(State(web): State<Web>) -> String {
         metrics::gauge!("sen_sink_lag_readings", "sink" => "influx").set(lag as f64);
     }
     metrics::gauge!("sen_journal_unfolded_rows").set(web.journal.unfolded() as f64);
+    let damage = web.journal.damage();
+    metrics::gauge!("sen_journal_damaged_files").set(damage.len() as f64);
+    metrics::gauge!("sen_journal_lost_rows").set(damage.iter().map(|d| d.lost).sum::<u64>() as f64);
     web.metrics.render()
 }

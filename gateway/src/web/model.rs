@@ -95,6 +95,43 @@ impl<T: serde::de::DeserializeOwned, S: Send + Sync> axum::extract::FromRequest<
     }
 }
 
+/// A journal that was damaged, and what became of it. Shown until the damaged file is moved away.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Damage {
+    /// When it was salvaged.
+    at: Millis,
+    /// Name of the damaged file in the data directory.
+    file: String,
+    /// How it was noticed.
+    noticed: String,
+    kept_rows: u64,
+    /// Rows that are known to be lost; more may be.
+    lost_rows: u64,
+    /// Places in the file where something was and can't be read.
+    broken_places: u64,
+    /// Nodes that need a new password.
+    nodes_without_password: Vec<String>,
+}
+
+impl From<crate::journal::Damage> for Damage {
+    fn from(d: crate::journal::Damage) -> Self {
+        Self {
+            at: d.at,
+            file: d
+                .file
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            noticed: d.noticed,
+            kept_rows: d.kept,
+            lost_rows: d.lost,
+            broken_places: d.broken,
+            nodes_without_password: d.nodes_without_secret,
+        }
+    }
+}
+
 /// The newest reading of a channel.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(super) struct Latest {

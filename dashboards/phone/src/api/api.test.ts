@@ -17,6 +17,7 @@ test("reads an overview of a gateway that knows less than this page", () => {
   const overview = readOverview({ now: 7, farms: [{ id: "f", plots: [{ id: "p" }] }], nodes: [{ id: "n" }] });
   expect(overview.farms[0]?.plots[0]).toMatchObject({ name: "p", crop: null, channels: [] });
   expect(overview.nodes[0]).toMatchObject({ name: "n", last_seen: null, connected: null, missing: 0 });
+  expect(overview.damage).toEqual([]);
   expect(() => readOverview([])).toThrow(BadAnswer);
 });
 

@@ -2,7 +2,7 @@
  * Reads the API's answers into the page's types. What the page can't do without is checked here, once;
  * unknown members are ignored and absent optional ones become null, so that gateway and page may differ in age.
  */
-import type { About, Disk, Farm, History, Latest, Ledger, Node, Overview, Plot, Refused } from "./types";
+import type { About, Damage, Disk, Farm, History, Latest, Ledger, Node, Overview, Plot, Refused } from "./types";
 
 /** The answer is not what the API promises. */
 export class BadAnswer extends Error {}
@@ -103,6 +103,19 @@ export function readOverview(x: unknown): Overview {
     storing: overview.storing !== false,
     farms: list(overview.farms).map(readFarm),
     nodes: list(overview.nodes).map(readNode),
+    damage: list(overview.damage).filter(isObject).map(readDamage),
+  };
+}
+
+function readDamage(damage: Json): Damage {
+  return {
+    at: number(damage.at),
+    file: text(damage.file),
+    noticed: text(damage.noticed),
+    kept_rows: number(damage.kept_rows),
+    lost_rows: number(damage.lost_rows),
+    broken_places: number(damage.broken_places),
+    nodes_without_password: list(damage.nodes_without_password).map(text),
   };
 }
 

@@ -59,6 +59,18 @@ export interface Node {
   dropped: number | null;
 }
 
+/** A damaged file of the journal, and what became of it; shown until that file is moved away. */
+export interface Damage {
+  at: number;
+  file: string;
+  noticed: string;
+  kept_rows: number;
+  /** Known to be lost; more may be. */
+  lost_rows: number;
+  broken_places: number;
+  nodes_without_password: string[];
+}
+
 export interface Overview {
   now: number;
   demo: boolean;
@@ -66,6 +78,7 @@ export interface Overview {
   storing: boolean;
   farms: Farm[];
   nodes: Node[];
+  damage: Damage[];
 }
 
 /** Columns: the i-th entries of t, mean, min, max and n belong together. */

@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sen_wire::{Channel, Decimal, Quantity};
 
-use super::farm::{self, BOOT, Line, NUMBERED, PLAIN};
+use super::farm::{self, AT_ONCE, BOOT, Line, NUMBERED, PLAIN};
 use super::rng::Rng;
 use crate::journal::image::PAGE;
 use crate::journal::{Files, Folder, Journal, Uplink};
 use crate::reading::{DAY_MS, HOUR_MS, Measured, Millis, NodeNum, Reading};
 
 /// Damages in an ordinary run of the tests, and in the nightly one.
-const DAMAGES: [u64; 2] = [320, 8_000];
+const DAMAGES: [u64; 2] = [160, 8_000];
 const NODES: u32 = 60;
 
 type Sent = BTreeMap<(NodeNum, String, Millis), Reading>;
@@ -183,48 +185,78 @@ fn key(line: &Line) -> (NodeNum, String, Millis) {
 
 #[test]
 fn a_damaged_file_holds_up_no_start_and_gives_back_what_is_whole() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
     let template = farm::scratch();
-    let sent = runtime.block_on(make(template.path()));
+    let sent = farm::block_on(make(template.path()));
     let whole = genuine(template.path(), &sent);
     assert_eq!(whole, sent.len());
     let pages = fs::metadata(template.path().join("sen.db")).unwrap().len() / PAGE as u64;
 
     let nightly = std::env::var_os("SEN_NIGHTLY").is_some();
-    let (mut kept, mut hit, mut set_aside, mut nodes) = (0.0, 0, 0, 0);
     let count = DAMAGES[usize::from(nightly)];
-    for seed in 0..count {
-        let mut rng = Rng::new(seed);
-        let dir = farm::scratch();
-        farm::copy(template.path(), dir.path());
-        let done = harm(dir.path(), &mut rng);
-        let say = Say(seed, &done);
-        let (journal, came_out) = runtime.block_on(goes_on(dir.path(), &sent));
-        // A damaged page costs what was on it, and now and then a whole channel's day that was rewritten on it.
-        let share = came_out as f64 / whole as f64;
-        kept += share;
-        hit += done.pages.min(pages);
-        set_aside += usize::from(!journal.damage().is_empty());
-        let known: i64 = runtime
-            .block_on(
-                journal.read(|c| Ok(c.query_row("SELECT count(*) FROM node", [], |r| r.get(0))?)),
-            )
-            .unwrap();
-        nodes += known;
-        runtime.block_on(journal.close());
-        drop(say);
-    }
-    let share = kept / count as f64;
+    let (sum, next) = (Mutex::new(Sum::default()), AtomicU64::new(0));
+    std::thread::scope(|threads| {
+        for _ in 0..AT_ONCE {
+            threads.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= count {
+                        break;
+                    }
+                    let one = once(template.path(), seed, &sent);
+                    let mut sum = sum.lock().unwrap();
+                    sum.readings += one.readings;
+                    sum.nodes += one.nodes;
+                    sum.hit += one.hit.min(pages);
+                    sum.set_aside += one.set_aside;
+                }
+            });
+        }
+    });
+    let sum = sum.into_inner().unwrap();
+    // A damaged page costs what was on it, and now and then a whole channel's day that was rewritten on it.
+    let share = sum.readings as f64 / (whole as u64 * count) as f64;
     // One damage in ten cuts the file short, by half of it on average; the rest costs little more than what it hit.
     assert!(share > 0.8, "{share}");
     println!(
-        "{count} damages of {pages} pages, {:.1} pages each: {:.2} % of the readings and {:.2} % of the nodes came out, {set_aside} files set aside",
-        hit as f64 / count as f64,
+        "{count} damages (seeds 0 and on) of {pages} pages, {:.1} pages each: {:.2} % of the readings and {:.2} % of the nodes came out, {} files set aside",
+        sum.hit as f64 / count as f64,
         share * 100.0,
-        nodes as f64 / (count * u64::from(NODES)) as f64 * 100.0,
+        sum.nodes as f64 / (count * u64::from(NODES)) as f64 * 100.0,
+        sum.set_aside
     );
+}
+
+/// What came out of damaged files.
+#[derive(Default)]
+struct Sum {
+    readings: u64,
+    nodes: u64,
+    /// Pages that were hit.
+    hit: u64,
+    set_aside: u64,
+}
+
+fn once(template: &Path, seed: u64, sent: &Sent) -> Sum {
+    let dir = farm::scratch();
+    farm::copy(template, dir.path());
+    let done = harm(dir.path(), &mut Rng::new(seed));
+    let say = Say(seed, &done);
+    let sum = farm::block_on(async {
+        let (journal, readings) = goes_on(dir.path(), sent).await;
+        let nodes = journal
+            .read(|c| Ok(c.query_row("SELECT count(*) FROM node", [], |r| r.get::<_, u32>(0))?));
+        let nodes = u64::from(nodes.await.unwrap());
+        let set_aside = u64::from(!journal.damage().is_empty());
+        journal.close().await;
+        Sum {
+            readings: readings as u64,
+            nodes,
+            hit: done.pages,
+            set_aside,
+        }
+    });
+    drop(say);
+    sum
 }
 
 /// SQLite alone would forget every commit behind the flipped bit, and say nothing.
@@ -296,6 +328,7 @@ async fn goes_on(dir: &Path, sent: &Sent) -> (Journal, usize) {
         }
     }
     journal.check().await;
+    farm::same_books(&journal, dir).await;
     let came_out = genuine(dir, &sent);
     let lines = farm::lines(dir);
     for (node, k) in [("numbered", 1_000_000), ("plain", 1_000_001)] {

@@ -6,9 +6,10 @@ use std::path::Path;
 use sen_wire::{Channel, Decimal, Fault, Quantity};
 
 use super::rng::Rng;
+use crate::journal::days::{Books, books_of};
 use crate::journal::writer::lock;
 use crate::journal::{Files, Journal, StoreError, Stored, Uplink, cursor, dump};
-use crate::reading::{DAY_MS, HOUR_MS, Measured, Millis, NodeNum, Reading};
+use crate::reading::{DAY_MS, Day, HOUR_MS, Measured, Millis, NodeNum, Reading};
 use crate::registry::{self, RegistryFile};
 
 /// Numbers its readings.
@@ -17,6 +18,8 @@ pub(super) const NUMBERED: NodeNum = 1;
 pub(super) const PLAIN: NodeNum = 2;
 pub(super) const BOOT: u64 = (7 << 32) | 3;
 pub(super) const SINK: &str = "sink";
+/// Runs at the same time: most of one is waiting for company in a commit.
+pub(super) const AT_ONCE: usize = 8;
 const START: Millis = 20_000 * DAY_MS + 21 * HOUR_MS;
 
 /// A journal with two registered nodes, closed again, to start runs from.
@@ -48,6 +51,14 @@ pub(super) fn scratch() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm")
         .or_else(|_| tempfile::tempdir())
         .unwrap()
+}
+
+/// Runs it on this thread.
+pub(super) fn block_on<T>(what: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(what)
 }
 
 pub(super) fn copy(from: &Path, to: &Path) {
@@ -271,6 +282,9 @@ impl Farm {
             .map(|r| r.as_slice().iter().flat_map(|s| s.lo..=s.hi).collect())
             .unwrap_or_default();
         assert_eq!(ledger, places, "ledger and data differ");
+        let books = same_books(&journal, dir).await;
+        let counted = books.get(&NUMBERED).map_or(0, |b| b.total.received);
+        assert_eq!(counted, places.len() as u64, "days and places differ");
         assert!(
             self.receipted.is_subset(&places),
             "a receipt named what is not there"
@@ -301,6 +315,7 @@ impl Farm {
             .await
             .unwrap();
         self.compare(&dumped(dir), true);
+        same_books(&journal, dir).await;
         journal.close().await;
     }
 
@@ -334,6 +349,14 @@ impl Farm {
             );
         }
     }
+}
+
+/// What is known of completeness, which has to be the same from memory and from the file.
+pub(super) async fn same_books(journal: &Journal, dir: &Path) -> Books {
+    let books = journal.books(None, Day::MIN).await.unwrap();
+    let file = Files::of(dir).reader().unwrap();
+    assert_eq!(books_of(&file, None, Day::MIN).unwrap(), books);
+    books
 }
 
 pub(super) fn numbered(seq: u32, readings: &[Reading]) -> Uplink {
