@@ -114,7 +114,9 @@ async fn a_dead_sink_costs_its_own_copy_at_last_and_nothing_else() -> Result<()>
     };
     let fake = FakeInflux::start().await?;
     let mut setup = Setup::new(4).influx(Influx::from(&fake));
-    setup.influx_extra.push_str("batch_points = 100\n");
+    setup
+        .influx_extra
+        .push_str("batch_points = 100\nbacklog_after = \"1s\"\n");
     setup.data_dir = Some(disk.path().join("data"));
     // The reserve takes 4 of the 67 MB and the write-ahead log about as much.
     setup.extra =
@@ -122,6 +124,19 @@ async fn a_dead_sink_costs_its_own_copy_at_last_and_nothing_else() -> Result<()>
     let mut sen = Sen::start(&setup).await?;
     let mut devices = start(&sen, &setup, Keeps::UntilPuback);
     wait::until_true("readings", wait::PATIENCE, || acked(&devices) > 2_000).await?;
+    // A first outage leaves a gap: the newest readings go ahead of it. What is in it waits like all else.
+    fake.set_mood(Mood::Hanging);
+    let before = acked(&devices);
+    wait::until_true("a backlog", wait::PATIENCE, || {
+        acked(&devices) > before + 4_000
+    })
+    .await?;
+    fake.set_mood(Mood::Slow(Duration::from_millis(300)));
+    wait::until("a gap", wait::PATIENCE, || async {
+        let metrics = sen.http().metrics().await?;
+        Ok((metrics.sum("sen_influx_backlog_rows", &[]) > 0.0).then_some(()))
+    })
+    .await?;
     fake.set_mood(Mood::Hanging);
     wait::until("something to be given up", wait::PATIENCE * 3, || async {
         let health = sen.http().json("/api/v1/health").await?;
@@ -209,9 +224,26 @@ async fn history_older_than_keep_days_goes_and_is_not_called_missing() -> Result
     sen.terminate(Duration::from_secs(15))?;
     let stored: BTreeSet<i64> = sen.dump()?.iter().map(|r| r.at).collect();
     ensure!(stored == expected, "{stored:?}");
-    let ledger = sen.run(&["ledger", "--json"])?.success()?;
+    let asked = ["ledger", "--json", "--days", "25", "--node", "node-01"];
+    let ledger = sen.run(&asked)?.success()?;
     let ledger: Value = serde_json::from_str(&ledger.out)?;
-    let node = &ledger["nodes"][0];
-    ensure!(node["received"] == 20 && node["missing"] == 0, "{node}");
+    ensure!(
+        ledger["received"] == 20 && ledger["missing"] == 0,
+        "{ledger}"
+    );
+    // The farm's days begin seven hours before those that history goes by.
+    let boundary = (now.div_euclid(DAY) - 10) * DAY;
+    ensure!(ledger["deleted_before"] == boundary, "{ledger}");
+    let days = ledger["days"].as_array().context("days")?;
+    let today = (now + 7 * 3_600_000).div_euclid(DAY);
+    for (day, of) in (today - 24..=today).zip(days) {
+        let starts = day * DAY - 7 * 3_600_000;
+        let history = match boundary - starts {
+            DAY.. => "deleted",
+            1.. => "partly_deleted",
+            _ => "kept",
+        };
+        ensure!(of["history"] == history, "{of}: not {history}");
+    }
     Ok(())
 }
