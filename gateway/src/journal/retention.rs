@@ -31,6 +31,10 @@
 //!
 //! What was given up stands in `mark` as `given_up_{rows,readings,first,last,at}:<cursor>`. A batch that was on its way to
 //! the server when its rows were given up is counted although it may still arrive.
+//! `history_deleted` is the instant before which history was deleted: the ledger's days show it.
+//!
+//! A sink that has left gaps ([`super::cursor`]) waits for what lies in them; what lies between has been sent and is trimmed,
+//! so it goes before anything that is still to be sent.
 
 mod plan;
 mod sql;

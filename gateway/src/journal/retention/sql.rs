@@ -10,10 +10,10 @@ use super::super::cursor::{self, Gap, Reader};
 use super::super::{BUSY, ReadError, mark};
 use crate::reading::{DAY_MS, Millis, NodeNum};
 
-/// Blocks deleted in one transaction.
-pub(super) const BLOCKS: usize = 500;
+/// Blocks deleted in one transaction: each may lie on a page of its own.
+pub(super) const BLOCKS: usize = 100;
 /// Pages given back to the file system in one transaction.
-pub(super) const PAGES: u64 = 256;
+pub(super) const PAGES: u64 = 128;
 /// Log rows given up in one transaction.
 const ROWS: i64 = 5_000;
 /// Bytes of a log row or block beside its body, about.
