@@ -5,6 +5,7 @@
 //! rest of the program trusts. Secrets print as `***` and can come from files.
 
 mod check;
+mod keep;
 mod section;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use check::Sections;
+pub use keep::{Keep, parse_size};
 use section::Faults;
 pub use section::parse_duration;
 
@@ -54,6 +56,8 @@ pub struct Config {
     pub broker: Broker,
     /// How often the log is folded.
     pub fold_every: Duration,
+    /// How long and how much the journal keeps.
+    pub keep: Keep,
     /// Where readings go beside the journal.
     pub influx: Option<Influx>,
     /// The page and the API.

@@ -16,6 +16,7 @@ use crate::config::{Broker, Config};
 use crate::influx::{self, Sink};
 use crate::ingest::Ingest;
 use crate::ingest::refusals::Refusals;
+use crate::journal::retention::{self, Retention};
 use crate::journal::{Folder, Journal, OpenError, ReadError, StoreError};
 use crate::live::Live;
 use crate::registry::Known;
@@ -101,9 +102,12 @@ impl Gateway {
     ) -> Result<Self, StartError> {
         let clock = Clock::system();
         let dir = config.data_dir.clone();
-        let journal = tokio::task::spawn_blocking(move || Journal::open(&dir))
-            .await
-            .map_err(|_| ReadError::Closed)??;
+        let journal = tokio::task::spawn_blocking(move || {
+            retention::make_way(&dir);
+            Journal::open(&dir)
+        })
+        .await
+        .map_err(|_| ReadError::Closed)??;
         // Bind first: a taken address is said before anything else happens.
         let listener = web::bind(config.web).await?;
         let web_addr = listener.local_addr().unwrap_or(config.web);
@@ -149,6 +153,19 @@ impl Gateway {
             tokio::spawn(Folder::new(journal.clone(), config.fold_every).run(rest.clone())),
             tokio::spawn(known.clone().follow(journal.clone(), rest.clone())),
         ];
+        let disk = retention::SharedStatus::default();
+        let retention = Retention::new(
+            journal.clone(),
+            &config.data_dir,
+            config.keep,
+            clock.clone(),
+            disk.clone(),
+        )
+        .map_err(|source| OpenError::Directory {
+            path: config.data_dir,
+            source,
+        })?;
+        tasks.push(tokio::spawn(retention.run(rest.clone())));
         let state = Arc::new(DoorState::default());
         let (mqtt, door_mode, door) = match config.broker {
             Broker::Embedded { listen, open } => {
@@ -205,6 +222,7 @@ impl Gateway {
             door_mode,
             influx,
             dead_letters,
+            disk,
             metrics,
             clock,
             stop: rest.clone(),
@@ -246,6 +264,9 @@ impl Gateway {
             if tokio::time::timeout(PAGES, task).await.is_err() {
                 abort.abort();
             }
+        }
+        if let Some(e) = self.journal.failing() {
+            tracing::error!("stopped while readings were not stored: {e}");
         }
         self.journal.close().await;
     }

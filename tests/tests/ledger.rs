@@ -247,6 +247,7 @@ fn check_text(text: &str, known: &Known) -> Result<()> {
             n.late.to_string(),
             n.refused.to_string(),
             "0".to_owned(),
+            "kept".to_owned(),
         ];
         assert_eq!(cells(line), expected);
     }

@@ -1,14 +1,15 @@
 // A gateway to look at the page with, when there is no gateway: serves dist/ and made-up answers of its API.
-// Development only. `node mock/server.mjs [port] [many|one|silent|calm|empty]`
+// Development only. `node mock/server.mjs [port] [many|one|silent|calm|empty|full]`
 //
 // many (default): two farms with stale, faulty, estimated, missing and unknown things, wrong clocks and refused points; one: one of its farms;
-// silent: no node sends; calm: nothing to do; empty: nothing registered.
+// silent: no node sends; calm: nothing to do; empty: nothing registered; full: the gateway's disk is.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 
 const port = Number(process.argv[2] ?? 8090);
 const scenario = process.argv[3] ?? "many";
+const storing = scenario !== "full";
 const dist = new URL("../dist/", import.meta.url).pathname;
 
 const MINUTE = 60_000;
@@ -182,7 +183,7 @@ function ledger() {
     const days = Array.from({ length: 14 }, (_, i) => {
       const age = 13 - i;
       const lost = missing > 0 && age === 1 ? 12 : missing > 0 && age === 5 ? 400 : 0;
-      return { day: date(age), received: received === 0 || age > 11 ? 0 : 1_200 - lost, missing: lost, late: lost > 0 ? 44 : 0 };
+      return { day: date(age), received: received === 0 || age > 11 ? 0 : 1_200 - lost, missing: lost, late: lost > 0 ? 44 : 0, history: !storing && age > 10 ? "deleted" : "kept" };
     });
     const ranges = [
       { count: 12, after: at(1, 14, 5), before: at(1, 15, 40) },
@@ -209,7 +210,7 @@ let waiting = Array.from({ length: 7 }, (_, i) => ({
   reason: KINDS[i < 4 ? 0 : 1],
 }));
 const letters = () => (scenario === "many" ? waiting : []);
-const system = () => ({ clock: { right: true, jumps: 0, last_jump: null }, dead_letters: letters().length });
+const system = () => ({ clock: { right: true, jumps: 0, last_jump: null }, dead_letters: letters().length, storing, damage: [] });
 
 function deadLetters(query) {
   const kind = (reason) => letters().filter((letter) => letter.reason === reason);
@@ -232,6 +233,14 @@ const API = {
   nodes: () => overview().nodes,
   refused,
   history,
+  health: () => ({
+    status: storing ? "ok" : "failing",
+    disk: {
+      free_bytes: storing ? 42e9 : 0,
+      deleted_before: storing ? null : Date.now() - 12 * 24 * HOUR,
+      cursors: storing ? [] : [{ name: "influx", room_pct: 84, hours_left: 7, given_up: { readings: 14_400, first_at: Date.now() - 90 * 24 * HOUR, last_at: Date.now() - 80 * 24 * HOUR } }],
+    },
+  }),
   about: () => ({ name: "sen", version: "0.1.0", demo: true, ...system(), started_at: started, now: Date.now() }),
 };
 

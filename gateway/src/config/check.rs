@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::keep;
 use super::section::{Faults, Section};
 use super::{Broker, Config, External, Influx, InfluxApi};
 
@@ -74,7 +75,8 @@ impl Sections {
                 .faults
                 .add("journal.fold_every", "must be at least 1s");
         }
-        journal.finish(&["fold_every"]);
+        let keep = keep::take(&mut journal);
+        journal.finish(&[&["fold_every"], &keep::KEYS[..]].concat());
 
         let influx = self.influx.map(|table| {
             check_influx(
@@ -101,6 +103,7 @@ impl Sections {
             name,
             broker: broker?,
             fold_every,
+            keep,
             influx: match influx {
                 Some(checked) => Some(checked?),
                 None => None,

@@ -25,7 +25,7 @@ pub(super) struct Section<'f> {
 }
 
 impl Section<'_> {
-    fn key(&self, key: &str) -> String {
+    pub(super) fn key(&self, key: &str) -> String {
         if self.name.is_empty() {
             key.to_owned()
         } else {

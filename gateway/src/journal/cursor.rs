@@ -3,6 +3,8 @@
 //! A reader may go ahead and leave a gap to fill in later. The gap is a cursor of its own below the reader's name
 //! ([`set_gap`]), so the rows in it are kept like any others that somebody still needs.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, params};
 
 use super::{Boot, Journal, ReadError, StoreError, record};
@@ -120,6 +122,76 @@ impl Journal {
         })
         .await
     }
+}
+
+/// One reader of the log, and what it has not passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reader {
+    pub(super) name: String,
+    /// Oldest first; the last one has no end.
+    pub(super) waits: Vec<Gap>,
+}
+
+/// The readers, in order of their names, of the rows of the cursors' table.
+pub(super) fn readers(rows: impl IntoIterator<Item = (String, i64)>) -> Vec<Reader> {
+    let mut all: BTreeMap<String, Vec<Gap>> = BTreeMap::new();
+    for (name, at) in rows {
+        let (reader, upto) = name.split_once(GAP).unwrap_or((&name, ""));
+        // A gap without an end that can be read keeps everything: too much rather than too little.
+        let upto = upto.parse().unwrap_or(i64::MAX);
+        all.entry(reader.to_owned())
+            .or_default()
+            .push(Gap { at, upto });
+    }
+    let reader = |(name, mut waits): (String, Vec<Gap>)| {
+        waits.sort_by_key(|g| (g.upto, g.at));
+        Reader { name, waits }
+    };
+    all.into_iter().map(reader).collect()
+}
+
+/// The readers of this journal.
+pub(super) fn all_readers(c: &Connection) -> rusqlite::Result<Vec<Reader>> {
+    let mut select = c.prepare_cached("SELECT name, at FROM cursor")?;
+    let rows = select
+        .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(readers(rows))
+}
+
+/// What at least one of them waits for among the rows up to `upto`: disjoint, ascending.
+pub(super) fn waited_for(readers: &[Reader], upto: i64) -> Vec<Gap> {
+    let mut waits: Vec<Gap> = readers
+        .iter()
+        .flat_map(|r| &r.waits)
+        .map(|g| Gap {
+            at: g.at,
+            upto: g.upto.min(upto),
+        })
+        .filter(|g| g.at < g.upto)
+        .collect();
+    waits.sort_by_key(|g| g.at);
+    let mut out: Vec<Gap> = Vec::new();
+    for g in waits {
+        match out.last_mut() {
+            Some(last) if g.at <= last.upto => last.upto = last.upto.max(g.upto),
+            _ => out.push(g),
+        }
+    }
+    out
+}
+
+/// The stretches up to `upto` that nobody waits for.
+pub(super) fn passed(readers: &[Reader], upto: i64) -> Vec<Gap> {
+    let mut at = 0;
+    let mut out = Vec::new();
+    for g in waited_for(readers, upto) {
+        out.push(Gap { at, upto: g.at });
+        at = g.upto;
+    }
+    out.push(Gap { at, upto });
+    out.retain(|g| g.at < g.upto);
+    out
 }
 
 /// Between a reader's name and the end of a gap.

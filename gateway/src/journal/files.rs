@@ -16,6 +16,10 @@ use rusqlite_migration::{M, MigrationDefinitionError, Migrations};
 
 use super::{BUSY, MIGRATIONS, OpenError, salvage, wal};
 
+/// Free pages can be given back (retention.rs). Settled by the first write to a new file: it comes before all else, and does
+/// nothing to a file that is there.
+pub(super) const AUTO_VACUUM: &str = "PRAGMA auto_vacuum = INCREMENTAL;";
+
 /// Tables that a start reads whole.
 const READ_AT_START: [&str; 10] = [
     "farm",
@@ -139,7 +143,7 @@ impl Files {
     fn migrate_sound(&self, conn: Connection) -> Result<Connection, Trouble> {
         use rusqlite_migration::Error as E;
         let path = self.path.clone();
-        let ours = made_new(&MIGRATIONS)
+        let ours = made_new("", &MIGRATIONS)
             .and_then(|c| schema_of(&c))
             .map_err(|source| {
                 Trouble::Other(OpenError::Sqlite {
@@ -203,6 +207,7 @@ impl Files {
         conn.busy_timeout(BUSY)?;
         conn.set_prepared_statement_cache_capacity(32);
         // FULL: a commit returns after fsync of the log, so it survives a power cut.
+        conn.execute_batch(AUTO_VACUUM)?;
         conn.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;
              PRAGMA journal_size_limit = 16777216;",
@@ -223,9 +228,10 @@ impl Files {
     }
 }
 
-/// An empty journal with these steps of the schema, in memory: what its tables look like.
-pub(super) fn made_new(steps: &[&str]) -> rusqlite::Result<Connection> {
+/// An empty journal with this pragma and these steps of the schema, in memory: what its tables look like.
+pub(super) fn made_new(pragma: &str, steps: &[&str]) -> rusqlite::Result<Connection> {
     let c = Connection::open_in_memory()?;
+    c.execute_batch(pragma)?;
     for sql in steps {
         c.execute_batch(sql)?;
     }

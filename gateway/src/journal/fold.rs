@@ -96,7 +96,8 @@ impl Folder {
                 break;
             }
         }
-        Ok(self.journal.trim().await?)
+        while self.journal.trim().await? {}
+        Ok(())
     }
 }
 

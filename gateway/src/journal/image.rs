@@ -16,6 +16,11 @@ use super::wal::Wal;
 pub(super) const PAGE: usize = 4_096;
 /// Longest record that is put together again: far beyond any of the journal's.
 const LONGEST: usize = 1 << 26;
+/// Pages between two pages of pointers, in a file that gives free pages back (section 1.8 of the format): page 2 is the
+/// first of them.
+const MAP_EVERY: usize = PAGE / 5 + 1;
+/// What the first entry of a pointer map says: the page behind it is a root.
+const MAP_OF_ROOT: u8 = 1;
 /// Trees of 4 KiB pages are never as deep.
 const DEEPEST: usize = 24;
 
@@ -103,6 +108,28 @@ impl Image {
         }
         if let Some(right) = node.right() {
             self.subtree(right, index, depth + 1, each);
+        }
+    }
+
+    /// Whether the file keeps a map of pointers, so that free pages can be given back. The map itself says so, since page 1
+    /// may be the damaged one; the header is asked where page 2 is neither that nor a root.
+    pub(super) fn has_map(&self) -> bool {
+        let second = self.page(2);
+        match second.as_deref().and_then(<[u8]>::first) {
+            Some(&MAP_OF_ROOT) => true,
+            Some(&(INDEX_INTERIOR | INDEX_LEAF | TABLE_INTERIOR | TABLE_LEAF)) => false,
+            _ => self
+                .page(1)
+                .as_deref()
+                .and_then(|h| u32_at(h, 52))
+                .is_some_and(|root| root != 0),
+        }
+    }
+
+    /// Marks the pages of the pointer map as used: they look like others at times.
+    pub(super) fn map(&mut self) {
+        if self.has_map() {
+            self.used.extend((2..=self.pages).step_by(MAP_EVERY));
         }
     }
 

@@ -30,6 +30,7 @@ mod record;
 #[cfg(test)]
 mod released;
 pub mod restore;
+pub mod retention;
 mod salvage;
 mod seal;
 #[cfg(test)]
@@ -102,7 +103,7 @@ impl Journal {
     /// # Errors
     /// See [`OpenError`]; each says what to do.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        Self::open_files(dir, Files::of(dir))
+        Self::open_files(dir, Files::of(dir)).map_err(OpenError::or_full)
     }
 
     fn open_files(dir: &Path, files: Files) -> Result<Self, OpenError> {
@@ -121,6 +122,7 @@ impl Journal {
             suspect: AtomicBool::new(false),
             generation: AtomicU64::new(0),
             damage: Mutex::new(damage),
+            held: AtomicBool::new(false),
         });
         let (jobs, queue) = mpsc::channel(QUEUE);
         let writer = Writer {
@@ -158,6 +160,9 @@ impl Journal {
                 repeated: 0,
                 receipt: None,
             });
+        }
+        if self.is_held() {
+            return Err(StoreError::Full);
         }
         let (reply, answer) = oneshot::channel();
         self.0
@@ -221,9 +226,17 @@ impl Journal {
         self.0.shared.head.subscribe()
     }
 
-    /// Why the last commit failed; `None` while all is well.
+    /// Why readings can't be stored; `None` while all is well.
     #[must_use]
     pub fn failing(&self) -> Option<StoreError> {
+        if self.is_held() {
+            return Some(StoreError::Full);
+        }
+        self.commit_failing()
+    }
+
+    /// Why the last commit failed.
+    fn commit_failing(&self) -> Option<StoreError> {
         self.0.shared.failing.borrow().clone()
     }
 
@@ -231,6 +244,16 @@ impl Journal {
     #[must_use]
     pub fn damage(&self) -> Vec<Damage> {
         lock(&self.0.shared.damage).clone()
+    }
+
+    /// Holds appends off (they answer [`StoreError::Full`]) while the disk is full, so that the room which is left goes
+    /// to what makes more of it; or lets them in again.
+    fn hold(&self, held: bool) {
+        self.0.shared.held.store(held, Ordering::Relaxed);
+    }
+
+    fn is_held(&self) -> bool {
+        self.0.shared.held.load(Ordering::Relaxed)
     }
 
     /// What has arrived from a node and what is missing.
@@ -302,7 +325,8 @@ impl Journal {
         }
     }
 
-    async fn trim(&self) -> Result<(), StoreError> {
+    /// Deletes some of the log rows that nobody needs. True when more of them are there.
+    async fn trim(&self) -> Result<bool, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.0
             .jobs

@@ -19,7 +19,7 @@ use std::io;
 
 use rusqlite::Connection;
 
-use super::files::{Files, beside, migrate};
+use super::files::{AUTO_VACUUM, Files, beside, migrate};
 use super::image::Image;
 use super::{OpenError, wal};
 use found::Found;
@@ -61,6 +61,7 @@ fn try_salvage(files: &Files, noticed: &str) -> Result<Damage, Failed> {
     }
     let conn = Connection::open(&building)?;
     // Nobody reads it before it is whole and synced, so it needs no journal of its own.
+    conn.execute_batch(AUTO_VACUUM)?;
     conn.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
     let conn = migrate(conn)?;
     conn.execute_batch("PRAGMA foreign_keys = OFF; BEGIN; DELETE FROM mark;")?;

@@ -11,11 +11,12 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::cursor;
 use super::days::{self, Days, Tally};
 use super::files::{self, Files, is_damage};
 use super::ledger::{Boot, Ledger, Range, Seam};
 use super::salvage::{self, Damage};
-use super::{StoreError, record, replay};
+use super::{StoreError, mark, record, replay};
 use crate::reading::{Day, Millis, NodeNum, Reading};
 
 /// Most jobs in one commit: bounds how long the first of them waits.
@@ -30,6 +31,8 @@ const FIRST_WAIT: Duration = Duration::from_micros(150);
 const LEDGER_EVERY: i64 = 50_000;
 /// A check of the whole file keeps appends waiting: not more often than this.
 const CHECK_EVERY: Duration = Duration::from_secs(600);
+/// Log rows deleted in one commit: after months without its server a sink has millions behind it.
+const TRIM_ROWS: i64 = 5_000;
 
 /// One uplink to store.
 #[derive(Debug)]
@@ -64,8 +67,8 @@ pub(super) type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 pub(super) enum Job {
     Append(Uplink, oneshot::Sender<Result<Stored, StoreError>>),
     Exec(Exec),
-    /// Write the ledger out, then delete log rows that no one needs any more.
-    Trim(oneshot::Sender<Result<(), StoreError>>),
+    /// Write the ledger out, then delete some log rows that no one needs any more; says whether there are more.
+    Trim(oneshot::Sender<Result<bool, StoreError>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -112,6 +115,8 @@ pub(super) struct Shared {
     /// Counts the files that were put in each other's place.
     pub(super) generation: AtomicU64,
     pub(super) damage: Mutex<Vec<Damage>>,
+    /// Appends are held off.
+    pub(super) held: AtomicBool,
 }
 
 impl Shared {
@@ -376,7 +381,7 @@ impl Writer {
                     let trimmed = if failed.is_none() {
                         self.trim().map_err(|e| self.failed(e))
                     } else {
-                        Ok(())
+                        Ok(false)
                     };
                     if let Err(e) = &trimmed {
                         failed.get_or_insert_with(|| e.clone());
@@ -566,14 +571,22 @@ impl Writer {
         }
     }
 
-    /// Deletes log rows that are folded, that the ledger's table covers, and that every cursor has passed.
-    fn trim(&mut self) -> rusqlite::Result<()> {
+    /// Deletes log rows that are folded, that the ledger's table covers, and that nobody waits for, also those between the
+    /// gaps of a reader; at most [`TRIM_ROWS`], the oldest. True when there are more.
+    fn trim(&mut self) -> rusqlite::Result<bool> {
         self.write_ledger()?;
-        self.conn.prepare_cached(
-            "DELETE FROM log WHERE id <= (SELECT min(at) FROM (
-                 SELECT at FROM mark WHERE name IN ('folded_upto', 'ledger_upto') UNION ALL SELECT at FROM cursor))",
-        )?
-        .execute([])?;
-        Ok(())
+        let settled = mark(&self.conn, "folded_upto")?.min(mark(&self.conn, "ledger_upto")?);
+        let mut delete = self.conn.prepare_cached(
+            "DELETE FROM log WHERE id IN (SELECT id FROM log WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3)",
+        )?;
+        let mut left = TRIM_ROWS;
+        for stretch in cursor::passed(&cursor::all_readers(&self.conn)?, settled) {
+            let gone = delete.execute([stretch.at, stretch.upto, left])?;
+            left = left.saturating_sub(i64::try_from(gone).unwrap_or(i64::MAX));
+            if left == 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

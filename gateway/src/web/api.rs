@@ -10,9 +10,10 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Web;
 use super::model::{ApiError, Damage, Farm, History, Latest, Node, Params, Plot};
-use super::system::{ClockHealth, System, clock_health, system};
+use super::system::{ClockHealth, System, clock_health, damage, system};
 use crate::influx;
 use crate::ingest::refusals::Refused;
+use crate::journal::retention::Status;
 use crate::reading::{Millis, NodeNum};
 use crate::registry::Registry;
 
@@ -54,8 +55,6 @@ pub(super) struct Overview {
     system: System,
     farms: Vec<Farm>,
     nodes: Vec<Node>,
-    /// Damaged files of the journal, the newest last.
-    damage: Vec<Damage>,
 }
 
 /// Everything for the first paint of the page.
@@ -81,12 +80,7 @@ pub(super) async fn overview(State(web): State<Web>) -> Answer<Overview> {
         system: system(&web).await?,
         farms,
         nodes: node_list(&web, &known).await?,
-        damage: damage(&web),
     }))
-}
-
-fn damage(web: &Web) -> Vec<Damage> {
-    web.journal.damage().into_iter().map(Into::into).collect()
 }
 
 fn plot_list(known: &Registry) -> Vec<Plot> {
@@ -310,6 +304,7 @@ pub(super) struct Health {
     /// What is wrong, for people.
     problems: Vec<String>,
     journal: JournalHealth,
+    disk: Status,
     sinks: Vec<SinkHealth>,
     broker: BrokerHealth,
     clock: ClockHealth,
@@ -383,6 +378,8 @@ pub(super) async fn health(State(web): State<Web>) -> Answer<Health> {
                 .to_owned(),
         );
     }
+    let disk = web.disk.get();
+    problems.extend(disk.problems.iter().cloned());
     problems.extend(web.journal.damage().iter().map(ToString::to_string));
     let failing = web.journal.failing();
     let status = if failing.is_some() {
@@ -394,14 +391,15 @@ pub(super) async fn health(State(web): State<Web>) -> Answer<Health> {
     };
     problems.extend(failing.map(|e| e.to_string()));
     let journal = JournalHealth {
+        damage: damage(&web),
         head: *web.journal.head().borrow(),
         unfolded_rows: web.journal.unfolded(),
-        damage: damage(&web),
     };
     Ok(Json(Health {
         status,
         problems,
         journal,
+        disk,
         sinks,
         broker,
         clock,

@@ -31,7 +31,7 @@ use crate::clock::Clock;
 use crate::influx;
 use crate::ingest::clocks::Clocks;
 use crate::ingest::refusals::Refusals;
-use crate::journal::Journal;
+use crate::journal::{Journal, retention};
 use crate::live::Live;
 use crate::reading::Millis;
 use crate::registry::Known;
@@ -63,6 +63,8 @@ pub struct Web {
     pub influx: Option<influx::SharedState>,
     /// What it was refused, if there is a sink.
     pub dead_letters: Option<influx::DeadLetters>,
+    /// The journal's disk.
+    pub disk: retention::SharedStatus,
     /// Metrics.
     pub metrics: PrometheusHandle,
     /// The time.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Web;
-use super::model::ApiError;
+use super::model::{ApiError, Damage};
 use crate::clock::Jump;
 use crate::influx;
 use crate::reading::Millis;
@@ -15,13 +15,23 @@ pub(super) struct System {
     clock: ClockHealth,
     /// Points that the InfluxDB sink was refused and that wait to be sent again: see `/api/v1/dead-letters`.
     dead_letters: u64,
+    /// New readings are stored; false while the disk is full or the journal can't be written.
+    storing: bool,
+    /// Damaged files of the journal, the newest last.
+    damage: Vec<Damage>,
 }
 
 pub(super) async fn system(web: &Web) -> Result<System, ApiError> {
     Ok(System {
         clock: clock_health(web),
         dead_letters: influx::dead_letters(&web.journal).await?,
+        storing: web.journal.failing().is_none(),
+        damage: damage(web),
     })
+}
+
+pub(super) fn damage(web: &Web) -> Vec<Damage> {
+    web.journal.damage().into_iter().map(Into::into).collect()
 }
 
 /// The gateway's own clock.

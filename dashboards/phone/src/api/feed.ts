@@ -103,6 +103,7 @@ function take(data: unknown): void {
 async function checkUp(): Promise<void> {
   heardAt = Date.now();
   try {
+    // Silence may have a reason that the stream does not tell: a full disk.
     const about = await getAbout();
     alive(about.now);
     system.value = about.system;

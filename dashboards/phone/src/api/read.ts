@@ -2,7 +2,7 @@
  * Reads the API's answers into the page's types. What the page can't do without is checked here, once;
  * unknown members are ignored and absent optional ones become null, so that gateway and page may differ in age.
  */
-import type { About, Damage, Farm, GatewayClock, History, Jump, Latest, Ledger, Node, NodeClock, Overview, Plot, Refused, System } from "./types";
+import type { About, Damage, Disk, Farm, GatewayClock, History, Jump, Latest, Ledger, Node, NodeClock, Overview, Plot, Refused, System } from "./types";
 
 /** The answer is not what the API promises. */
 export class BadAnswer extends Error {}
@@ -89,7 +89,13 @@ function readGatewayClock(x: unknown): GatewayClock {
   return { right: clock.right !== false, last_jump: readJump(jump.at, jump.by_ms) };
 }
 
-const readSystem = (x: Json): System => ({ clock: readGatewayClock(x.clock), dead_letters: number(x.dead_letters) });
+const readSystem = (x: Json): System => ({
+  clock: readGatewayClock(x.clock),
+  dead_letters: number(x.dead_letters),
+  // An older gateway does not say; then nothing is known to be wrong.
+  storing: x.storing !== false,
+  damage: list(x.damage).filter(isObject).map(readDamage),
+});
 
 function readNode(x: unknown): Node {
   const node = object(x, "node");
@@ -127,7 +133,6 @@ export function readOverview(x: unknown): Overview {
     system: readSystem(overview),
     farms: list(overview.farms).map(readFarm),
     nodes: list(overview.nodes).map(readNode),
-    damage: list(overview.damage).filter(isObject).map(readDamage),
   };
 }
 
@@ -194,13 +199,31 @@ export function readLedger(x: unknown): Ledger {
       node: text(entry.node),
       days: list(entry.days)
         .filter(isObject)
-        .map((day) => ({ day: text(day.day), received: number(day.received), missing: number(day.missing), late: number(day.late) })),
+        .map((day) => ({ day: text(day.day), received: number(day.received), missing: number(day.missing), late: number(day.late), deleted: day.history === "deleted" })),
       missing_ranges: list(entry.missing_ranges)
         .filter(isObject)
         .map((range) => ({ count: number(range.count), after: numberOrNull(range.after), before: numberOrNull(range.before) })),
       missing_ranges_left_off: number(entry.missing_ranges_left_off),
     }));
   return { late_after_ms: number(ledger.late_after_ms), nodes };
+}
+
+/** null for a gateway that does not say. */
+export function readDisk(x: unknown): Disk | null {
+  const { disk } = object(x, "health");
+  if (!isObject(disk)) return null;
+  const sinks = list(disk.cursors)
+    .filter(isObject)
+    .map((sink) => {
+      const lost = isObject(sink.given_up) ? sink.given_up : {};
+      return {
+        name: text(sink.name),
+        room_pct: number(sink.room_pct),
+        hours_left: numberOrNull(sink.hours_left),
+        given_up: { readings: number(lost.readings), first_at: numberOrNull(lost.first_at), last_at: numberOrNull(lost.last_at) },
+      };
+    });
+  return { free_bytes: number(disk.free_bytes), deleted_before: numberOrNull(disk.deleted_before), sinks };
 }
 
 export function readAbout(x: unknown): About {

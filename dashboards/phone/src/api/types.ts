@@ -88,6 +88,10 @@ export interface System {
   clock: GatewayClock;
   /** Points that the server of the InfluxDB sink refused, and that wait to be sent again. */
   dead_letters: number;
+  /** New readings are stored; not while the gateway's disk is full. */
+  storing: boolean;
+  /** Damaged files of the journal, the newest last. */
+  damage: Damage[];
 }
 
 /** A damaged file of the journal, and what became of it; shown until that file is moved away. */
@@ -108,7 +112,6 @@ export interface Overview {
   system: System;
   farms: Farm[];
   nodes: Node[];
-  damage: Damage[];
 }
 
 /** Columns: the i-th entries of t, mean, min, max, n and estimated belong together. */
@@ -139,6 +142,8 @@ export interface LedgerDay {
   received: number;
   missing: number;
   late: number;
+  /** Deleted here to make room or for their age; what is deleted is not missing. */
+  deleted: boolean;
 }
 
 /** Readings that are known to exist and have not arrived, between two that have. */
@@ -161,6 +166,22 @@ export interface NodeLedger {
 export interface Ledger {
   late_after_ms: number;
   nodes: NodeLedger[];
+}
+
+/** What waits on the gateway for a database. */
+export interface Waiting {
+  name: string;
+  /** How much of the room that it may take it does. */
+  room_pct: number;
+  hours_left: number | null;
+  /** What the database will never get. */
+  given_up: { readings: number; first_at: number | null; last_at: number | null };
+}
+
+export interface Disk {
+  free_bytes: number;
+  deleted_before: number | null;
+  sinks: Waiting[];
 }
 
 export interface About {

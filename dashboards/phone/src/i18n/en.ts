@@ -25,6 +25,8 @@ export const en: Words = {
   "age.about": "about {age}",
 
   "load.busy": "Loading…",
+  "storing.not": "The gateway can't store new readings.",
+  "storing.not.do": "The devices keep theirs and send them later. Ask a technician to look at the gateway's disk.",
   "load.failed": "The gateway can't be reached",
   "load.failed.do": "Check the phone's Wi-Fi or 4G, then try again.",
   "load.noFarms": "No plots yet",
@@ -125,6 +127,8 @@ export const en: Words = {
 
   "system.clock": "The gateway's clock is wrong.",
   "system.clock.do": "Readings are kept, but their times are estimated. Ask a technician to set the gateway's clock.",
+  "system.damage": "The gateway's file was damaged and was mended at {time}.",
+  "system.damage.do": "Entries known to be lost: {count}. What was whole is kept. Ask a technician to check the gateway's disk or memory card.",
   "system.letters": "Points refused by the InfluxDB server: {count}.",
   "system.letters.do": "The gateway keeps these readings. Ask a technician to read the reason and send them again.",
   "system.letters.open": "Look and send again",
@@ -170,6 +174,11 @@ export const en: Words = {
   "more.about.version": "Version",
   "more.about.started": "Gateway running since",
   "more.about.promise": "Sen keeps every reading: a node deletes one only when the gateway has it on disk.",
+  "disk.free": "Room on the gateway",
+  "disk.deleted": "The readings before {date} have been deleted to make room or for their age.",
+  "disk.waits": "{sink} does not keep up: what waits for it takes {percent} of its room on the gateway.",
+  "disk.waits.left": "It lasts for about {duration}.",
+  "disk.givenUp": "{sink} will never get {count} readings ({from} to {to}): there was no room to keep them for it. They are in the history here.",
   "more.failed": "The list can't be loaded. The page will try again.",
 
   "node.word": "Node",
@@ -203,6 +212,7 @@ export const en: Words = {
   "ledger.more": "Further gaps: {count}",
   "ledger.late": "{count} came more than {duration} late",
   "ledger.days": "Day by day",
+  "ledger.day.deleted": "deleted here",
   "ledger.day.none": "no readings",
   "ledger.day.all": "all {received}",
   "ledger.day.part": "{percent}, {missing} of {expected} missing",

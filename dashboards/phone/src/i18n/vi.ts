@@ -26,6 +26,8 @@ export const vi = {
   "age.about": "khoảng {age}",
 
   "load.busy": "Đang lấy dữ liệu…",
+  "storing.not": "Trạm thu chưa lưu được số đo mới.",
+  "storing.not.do": "Nút đo giữ lại số đo và gửi sau. Nhờ kỹ thuật viên xem ổ đĩa của trạm thu.",
   "load.failed": "Chưa nối được trạm thu",
   "load.failed.do": "Xem Wi-Fi hoặc 4G của điện thoại, rồi thử lại.",
   "load.noFarms": "Chưa có thửa nào",
@@ -126,6 +128,8 @@ export const vi = {
 
   "system.clock": "Đồng hồ của trạm thu bị sai.",
   "system.clock.do": "Số đo vẫn được lưu, nhưng giờ đo là ước tính. Nhờ kỹ thuật viên chỉnh giờ trạm thu.",
+  "system.damage": "Tệp dữ liệu của trạm thu bị hỏng, đã được sửa lúc {time}.",
+  "system.damage.do": "Số mục biết chắc đã mất: {count}. Phần còn nguyên vẫn được giữ. Nhờ kỹ thuật viên kiểm tra ổ đĩa hoặc thẻ nhớ của trạm thu.",
   "system.letters": "Máy chủ InfluxDB từ chối {count} điểm dữ liệu.",
   "system.letters.do": "Trạm thu vẫn giữ các số đo này. Nhờ kỹ thuật viên xem lý do và gửi lại.",
   "system.letters.open": "Xem và gửi lại",
@@ -171,6 +175,11 @@ export const vi = {
   "more.about.version": "Phiên bản",
   "more.about.started": "Trạm thu chạy từ",
   "more.about.promise": "Sen giữ mọi số đo: nút đo chỉ xóa số đo khi trạm thu đã ghi vào đĩa.",
+  "disk.free": "Chỗ trống ở trạm thu",
+  "disk.deleted": "Số đo trước ngày {date} đã được xóa để lấy chỗ hoặc vì quá cũ.",
+  "disk.waits": "{sink} nhận không kịp: số đo chờ gửi chiếm {percent} chỗ dành cho nó ở trạm thu.",
+  "disk.waits.left": "Còn chứa được khoảng {duration}.",
+  "disk.givenUp": "{sink} sẽ không nhận được {count} số đo (từ {from} đến {to}) vì trạm thu hết chỗ giữ hộ. Trạm thu vẫn có đủ.",
   "more.failed": "Không lấy được danh sách. Trang sẽ thử lại.",
 
   "node.word": "Nút đo",
@@ -204,6 +213,7 @@ export const vi = {
   "ledger.more": "Còn {count} khoảng thiếu khác",
   "ledger.late": "{count} số đo đến muộn hơn {duration}",
   "ledger.days": "Xem từng ngày",
+  "ledger.day.deleted": "đã xóa ở đây",
   "ledger.day.none": "không có số đo",
   "ledger.day.all": "đủ {received}",
   "ledger.day.part": "{percent}, thiếu {missing} trên {expected}",

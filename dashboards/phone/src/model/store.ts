@@ -34,7 +34,7 @@ export const lastContact = signal<number | null>(null);
 export const clock = signal(Date.now());
 export const demo = signal(false);
 /** What the gateway says of itself. */
-export const system = signal<System>({ clock: { right: true, last_jump: null }, dead_letters: 0 });
+export const system = signal<System>({ clock: { right: true, last_jump: null }, dead_letters: 0, storing: true, damage: [] });
 export const farms = signal<FarmView[]>([]);
 export const nodes = signal<Node[]>([]);
 
@@ -141,6 +141,8 @@ function forgetUnlisted(): void {
 export function applyLatest(list: Latest[]): boolean {
   let allKnown = true;
   batch(() => {
+    // What is in the stream has been stored.
+    if (list.length > 0 && !system.value.storing) system.value = { ...system.value, storing: true };
     for (const latest of list) {
       if (channels.has(keyOf(latest))) put(latest);
       else allKnown = false;

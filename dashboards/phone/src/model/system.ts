@@ -7,12 +7,19 @@
 import type { System } from "../api/types";
 
 export type SystemNotice =
+  | { kind: "full"; level: "bad" }
   | { kind: "clock"; level: "bad" }
+  | { kind: "damage"; level: "warn"; at: number; lost: number }
   | { kind: "letters"; level: "warn"; count: number };
 
-export function systemNotices({ clock, dead_letters }: System): SystemNotice[] {
+export function systemNotices({ clock, dead_letters, storing, damage }: System): SystemNotice[] {
   const found: SystemNotice[] = [];
+  if (!storing) found.push({ kind: "full", level: "bad" });
   if (!clock.right) found.push({ kind: "clock", level: "bad" });
+  const [newest] = damage.slice(-1);
+  if (newest !== undefined) {
+    found.push({ kind: "damage", level: "warn", at: newest.at, lost: damage.reduce((sum, { lost_rows }) => sum + lost_rows, 0) });
+  }
   if (dead_letters > 0) found.push({ kind: "letters", level: "warn", count: dead_letters });
   return found;
 }

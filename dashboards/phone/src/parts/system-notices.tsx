@@ -1,6 +1,7 @@
 /** The banners below the header: what is the matter with the gateway, and what to do. */
+import { formatWhen } from "../format/time";
 import { t } from "../i18n";
-import { connection, system } from "../model/store";
+import { clock, connection, system } from "../model/store";
 import { type SystemNotice, systemNotices } from "../model/system";
 import { route } from "../route";
 import { count } from "../words";
@@ -49,6 +50,13 @@ interface Words {
 
 function words(notice: SystemNotice): Words {
   switch (notice.kind) {
+    case "full":
+      return { title: t("storing.not"), text: t("storing.not.do") };
+    case "damage":
+      return {
+        title: t("system.damage", { time: formatWhen(notice.at, clock.value) }),
+        text: t("system.damage.do", { count: count(notice.lost) }),
+      };
     case "clock":
       return { title: t("system.clock"), text: t("system.clock.do") };
     case "letters":

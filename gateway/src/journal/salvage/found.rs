@@ -6,7 +6,7 @@ use rusqlite::types::Value::{self, Integer, Null, Text};
 use rusqlite::{Connection, ffi, params_from_iter};
 
 use super::super::MIGRATIONS;
-use super::super::files::made_new;
+use super::super::files::{AUTO_VACUUM, made_new};
 use super::super::image::{Image, Record};
 use super::Failed;
 use super::tables::{self, Table, fits, key, table};
@@ -64,6 +64,7 @@ impl<'c> Found<'c> {
             }
             found.cursors_broken |= name == "cursor" && image.broken + found.broken > broken;
         }
+        image.map();
         image.free();
         image.strays(&mut |(id, columns)| {
             if let Some(table) = tables::table_of(&columns) {
@@ -161,12 +162,14 @@ fn counted(columns: &[Value]) -> i64 {
 /// first version only: those of later ones begin elsewhere in a file that was brought up to date, and their rows say by
 /// themselves what they are.
 fn roots(image: &mut Image) -> Result<BTreeMap<String, u32>, Failed> {
-    let template = made_new(&MIGRATIONS)?;
+    // Files of early versions have no pointer map; with one, roots lie behind it.
+    let pragma = if image.has_map() { AUTO_VACUUM } else { "" };
+    let template = made_new(pragma, &MIGRATIONS)?;
     let names: Vec<String> = template
         .prepare("SELECT name FROM sqlite_schema WHERE rootpage > 0")?
         .query_map([], |r| r.get(0))?
         .collect::<Result<_, _>>()?;
-    let mut roots: BTreeMap<String, u32> = made_new(&MIGRATIONS[..1])?
+    let mut roots: BTreeMap<String, u32> = made_new(pragma, &MIGRATIONS[..1])?
         .prepare("SELECT name, rootpage FROM sqlite_schema WHERE rootpage > 0")?
         .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
         .collect::<Result<_, _>>()?;

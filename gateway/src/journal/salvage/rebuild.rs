@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::Connection;
 use rusqlite::types::Value::{self, Blob, Integer, Null, Text};
 
+use super::super::cursor::{self, Gap};
 use super::super::ledger::{Boot, Ranges, Span};
 use super::super::{days, record};
 use super::found::Found;
@@ -73,13 +74,14 @@ impl Found<'_> {
     /// Writes the small tables, and says what went into the new file. File and reason are the caller's to add.
     pub(super) fn write(mut self) -> Result<Damage, Failed> {
         let nodes_without_secret = self.complete();
-        let cursors: Vec<i64> = self
+        let readers: Vec<(String, i64)> = self
             .table("cursor")
-            .filter_map(|row| match row[1] {
-                Integer(at) => Some(at),
+            .filter_map(|row| match &row[..] {
+                [Text(name), Integer(at)] => Some((name.clone(), *at)),
                 _ => None,
             })
             .collect();
+        let cursors: Vec<i64> = readers.iter().map(|r| r.1).collect();
         let (folded, ledger) = (self.counter("folded_upto"), self.counter("ledger_upto"));
         let newest = self
             .conn
@@ -91,19 +93,33 @@ impl Found<'_> {
             .chain(cursors.iter().copied())
             .max()
             .unwrap_or(0);
-        // Rows up to here may have been deleted in good order; behind it each id was a row.
+        // Rows up to here may have been deleted in good order; behind it each id was a row that is not folded yet, or for
+        // which a reader waits.
         let trimmed = [folded, ledger]
             .into_iter()
             .map(|at| at.unwrap_or(head))
             .chain(cursors)
             .min()
             .unwrap_or(head);
-        let there: i64 =
-            self.conn
-                .query_row("SELECT count(*) FROM log WHERE id > ?1", [trimmed], |r| {
-                    r.get(0)
-                })?;
-        let lost = (head - trimmed - there).max(0).unsigned_abs();
+        let settled = [folded, ledger]
+            .into_iter()
+            .map(|at| at.unwrap_or(trimmed))
+            .min()
+            .unwrap_or(trimmed);
+        let mut expected = cursor::waited_for(&cursor::readers(readers), settled);
+        expected.push(Gap {
+            at: settled,
+            upto: head,
+        });
+        let mut lost = 0;
+        for Gap { at, upto } in expected {
+            let there: i64 = self.conn.query_row(
+                "SELECT count(*) FROM log WHERE id > ?1 AND id <= ?2",
+                [at, upto],
+                |r| r.get(0),
+            )?;
+            lost += (upto - at - there).max(0).unsigned_abs();
+        }
 
         // The main place of a reader without the gaps that it has left would pass those over: it begins anew, and its
         // server has the same points twice.

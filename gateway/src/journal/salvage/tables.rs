@@ -3,7 +3,7 @@
 use rusqlite::types::Value::{self, Blob, Integer, Null, Real, Text};
 
 use super::super::ledger::Boot;
-use super::super::{block, record};
+use super::super::{block, record, retention};
 use crate::reading::NodeNum;
 
 /// A table as it lies in the file.
@@ -132,7 +132,8 @@ pub(super) fn table_of(columns: &[Value]) -> Option<&'static Table> {
         ] => "plot",
         [Text(_), Text(_), Text(_) | Null] => "farm",
         [Text(name), Integer(_)]
-            if ["head", "folded_upto", "ledger_upto", "registry"].contains(&name.as_str()) =>
+            if ["head", "folded_upto", "ledger_upto", "registry"].contains(&name.as_str())
+                || retention::is_mark(name) =>
         {
             "mark"
         }
