@@ -92,6 +92,7 @@ fn lists_the_newest_ranges_of_the_days_and_counts_the_others() {
 
 #[test]
 fn a_deleted_day_says_so_and_is_not_missing() {
+    use DayHistory::{Deleted, Kept, PartlyDeleted};
     let book = book(&[(9, 0, 99, NOW - 3 * DAY_MS), (9, 100, 199, NOW)]);
     // UTC days: the farm's day that begins seven hours before the boundary has lost its first hours.
     let today = farm_day(NOW);
@@ -100,7 +101,6 @@ fn a_deleted_day_says_so_and_is_not_missing() {
     let one = One::of(&node(), &book, Said::default(), window, Some(boundary), NOW);
     assert_eq!(one.heading.deleted_before, Some(boundary));
     let account = one.account;
-    use DayHistory::{Deleted, Kept, PartlyDeleted};
     let history: Vec<_> = account.days.iter().map(|d| d.history).collect();
     assert_eq!(history, [Deleted, Deleted, Deleted, PartlyDeleted, Kept]);
     assert_eq!(
