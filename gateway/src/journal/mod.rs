@@ -14,6 +14,7 @@
 pub mod backup;
 mod block;
 pub mod contents;
+mod counts;
 pub mod cursor;
 pub mod days;
 pub mod dump;
@@ -47,6 +48,7 @@ pub use varint::Damaged;
 pub use writer::{Stored, Uplink};
 
 use crate::reading::NodeNum;
+use counts::Counts;
 use writer::{Job, Shared, Tail, Writer, lock};
 
 /// Uplinks that may wait for the writer; beyond it senders wait in turn.
@@ -93,6 +95,7 @@ impl Journal {
         let shared = Arc::new(Shared {
             ledger: Mutex::new(ledger),
             tail: Mutex::new(tail),
+            counts: Counts::default(),
             head: watch::Sender::new(head),
             failing: watch::Sender::new(None),
         });

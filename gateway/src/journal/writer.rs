@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::counts::Counts;
 use super::days::{self, Days, Tally};
 use super::ledger::{Boot, Ledger, Range, Seam};
 use super::{StoreError, record};
@@ -100,6 +101,7 @@ impl Tail {
 pub(super) struct Shared {
     pub(super) ledger: Mutex<Ledger>,
     pub(super) tail: Mutex<Tail>,
+    pub(super) counts: Counts,
     pub(super) head: watch::Sender<i64>,
     pub(super) failing: watch::Sender<Option<StoreError>>,
 }
@@ -474,11 +476,16 @@ impl Writer {
     /// Deletes log rows that are folded, that the ledger's table covers, and that every cursor has passed.
     fn trim(&mut self) -> rusqlite::Result<()> {
         self.write_ledger()?;
-        self.conn.prepare_cached(
-            "DELETE FROM log WHERE id <= (SELECT min(at) FROM (
-                 SELECT at FROM mark WHERE name IN ('folded_upto', 'ledger_upto') UNION ALL SELECT at FROM cursor))",
-        )?
-        .execute([])?;
+        let passed: i64 = self.conn.query_row(
+            "SELECT min(at) FROM (
+                 SELECT at FROM mark WHERE name IN ('folded_upto', 'ledger_upto') UNION ALL SELECT at FROM cursor)",
+            [],
+            |r| r.get(0),
+        )?;
+        self.conn
+            .prepare_cached("DELETE FROM log WHERE id <= ?1")?
+            .execute([passed])?;
+        self.shared.counts.passed(passed);
         Ok(())
     }
 }
