@@ -23,7 +23,7 @@ use crate::reading::Millis;
 use crate::registry::Known;
 use client::{Client, WriteError};
 use halving::{Verdict, halve};
-use progress::{Part, Progress};
+use progress::{Due, Next, Part, Progress};
 
 pub use client::BuildError;
 pub use dead_letters::{
@@ -183,72 +183,62 @@ impl Sink {
         let mut head = self.journal.head();
         let mut done = Progress::load(&self.journal).await?;
         self.show(&done);
-        let mut fresh_since = None;
-        loop {
-            let part = if done.gaps.is_empty() {
-                tokio::select! {
-                    () = stop.cancelled() => return Ok(()),
-                    moved = head.wait_for(|h| *h > done.live) => if moved.is_err() { return Ok(()) },
-                }
-                self.gather(done.live, stop).await;
-                Part::Live
+        let due = self.due(self.config.batch_age);
+        let mut fresh_since: Option<Instant> = None;
+        while !stop.is_cancelled() {
+            let last = *head.borrow_and_update();
+            if last <= done.live {
+                fresh_since = None;
             } else {
-                self.which(&done, &mut fresh_since)
+                fresh_since.get_or_insert_with(Instant::now);
+            }
+            let waited = fresh_since.map_or(Duration::ZERO, |since| since.elapsed());
+            let part = match done.next(last, waited, due) {
+                Next::Send(part) => part,
+                wait => {
+                    let longest = match wait {
+                        Next::Gather(longest) => longest,
+                        _ => Duration::MAX,
+                    };
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(longest) => {}
+                        moved = head.changed() => if moved.is_err() { return Ok(()) },
+                    }
+                    continue;
+                }
             };
+            if part == Part::Live {
+                fresh_since = None;
+            }
             let started = Instant::now();
             let sent = self.send(&mut done, part, Some(stop)).await?;
-            if stop.is_cancelled() {
-                return Ok(());
-            }
             if sent && part == Part::Backlog {
                 let rest = (started.elapsed() / REST).min(LONGEST_REST);
                 tokio::select! {
-                    () = stop.cancelled() => return Ok(()),
+                    () = stop.cancelled() => {}
                     () = tokio::time::sleep(rest) => {}
                 }
             }
         }
+        Ok(())
     }
 
-    /// The live part when a batch of it is full or old enough, else the backlog.
-    fn which(&self, done: &Progress, fresh_since: &mut Option<Instant>) -> Part {
-        let fresh = *self.journal.head().borrow() - done.live;
-        if fresh == 0 {
-            *fresh_since = None;
-            return Part::Backlog;
-        }
-        let since = fresh_since.get_or_insert_with(Instant::now);
-        if fresh >= self.batch() || since.elapsed() >= self.config.batch_age {
-            *fresh_since = None;
-            return Part::Live;
-        }
-        Part::Backlog
-    }
-
-    fn batch(&self) -> i64 {
-        i64::try_from(self.config.batch_points).unwrap_or(i64::MAX)
-    }
-
-    /// Waits for company: until the batch is full or old enough.
-    async fn gather(&self, live: i64, stop: &CancellationToken) {
-        let full = self.batch();
-        let mut head = self.journal.head();
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(self.config.batch_age) => {}
-            _ = head.wait_for(|h| *h - live >= full) => {}
+    /// What makes a batch of fresh rows due when they wait for company at most `age`.
+    fn due(&self, age: Duration) -> Due {
+        Due {
+            rows: i64::try_from(self.config.batch_points).unwrap_or(i64::MAX),
+            age,
         }
     }
 
     async fn drain(&self) -> Result<(), Trouble> {
         let mut done = Progress::load(&self.journal).await?;
+        let due = self.due(Duration::ZERO);
         loop {
-            let part = if *self.journal.head().borrow() > done.live {
-                Part::Live
-            } else if done.gaps.is_empty() {
+            let last = *self.journal.head().borrow();
+            let Next::Send(part) = done.next(last, Duration::ZERO, due) else {
                 return Ok(());
-            } else {
-                Part::Backlog
             };
             if !self.send(&mut done, part, None).await? {
                 return Ok(());

@@ -92,36 +92,6 @@ impl Journal {
     pub async fn rows_after(&self, id: i64, limit: usize) -> Result<Vec<Row>, ReadError> {
         self.read(move |c| rows_after(c, id, limit)).await
     }
-
-    /// Readings in the log after `id`: a reader's lag.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub async fn readings_after(&self, id: i64) -> Result<u64, ReadError> {
-        let open = Gap {
-            at: id,
-            upto: i64::MAX,
-        };
-        self.readings_in(vec![open]).await
-    }
-
-    /// Readings in the log within these gaps.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub async fn readings_in(&self, gaps: Vec<Gap>) -> Result<u64, ReadError> {
-        self.read(move |c| {
-            let mut select =
-                c.prepare_cached("SELECT coalesce(sum(n), 0) FROM log WHERE id > ?1 AND id <= ?2")?;
-            let mut sum = 0;
-            for gap in &gaps {
-                let n: i64 = select.query_row([gap.at, gap.upto], |r| r.get(0))?;
-                sum += n.unsigned_abs();
-            }
-            Ok(sum)
-        })
-        .await
-    }
 }
 
 /// One reader of the log, and what it has not passed.

@@ -17,6 +17,7 @@
 pub mod backup;
 mod block;
 pub mod contents;
+mod counts;
 pub mod cursor;
 pub mod days;
 pub mod dump;
@@ -60,6 +61,7 @@ pub use varint::Damaged;
 pub use writer::{Stored, Uplink};
 
 use crate::reading::NodeNum;
+use counts::Counts;
 use files::{Files, is_damage};
 use writer::{Job, Shared, Tail, Writer, lock};
 
@@ -117,6 +119,7 @@ impl Journal {
         let shared = Arc::new(Shared {
             ledger: Mutex::new(ledger),
             tail: Mutex::new(tail),
+            counts: Counts::default(),
             head: watch::Sender::new(head),
             failing: watch::Sender::new(None),
             suspect: AtomicBool::new(false),

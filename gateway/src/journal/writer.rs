@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::counts::Counts;
 use super::cursor;
 use super::days::{self, Days, Tally};
 use super::files::{self, Files, is_damage};
@@ -108,6 +109,7 @@ impl Tail {
 pub(super) struct Shared {
     pub(super) ledger: Mutex<Ledger>,
     pub(super) tail: Mutex<Tail>,
+    pub(super) counts: Counts,
     pub(super) head: watch::Sender<i64>,
     pub(super) failing: watch::Sender<Option<StoreError>>,
     /// Someone has come upon a page that can't be one: the writer looks at the whole file next.
@@ -319,6 +321,7 @@ impl Writer {
                 // What the last group had counted and written is in the file, or was taken back: both are counted anew.
                 self.counted.clear();
                 self.written = None;
+                self.shared.counts.forget();
                 *lock(&self.shared.ledger) = ledger;
                 *lock(&self.shared.tail) = tail;
                 *lock(&self.shared.damage) = damage;
@@ -580,13 +583,19 @@ impl Writer {
             "DELETE FROM log WHERE id IN (SELECT id FROM log WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3)",
         )?;
         let mut left = TRIM_ROWS;
+        let mut more = false;
         for stretch in cursor::passed(&cursor::all_readers(&self.conn)?, settled) {
             let gone = delete.execute([stretch.at, stretch.upto, left])?;
             left = left.saturating_sub(i64::try_from(gone).unwrap_or(i64::MAX));
             if left == 0 {
-                return Ok(true);
+                more = true;
+                break;
             }
         }
-        Ok(false)
+        let oldest: Option<i64> = self
+            .conn
+            .query_row("SELECT min(id) FROM log", [], |r| r.get(0))?;
+        self.shared.counts.passed(oldest.unwrap_or(settled));
+        Ok(more)
     }
 }
