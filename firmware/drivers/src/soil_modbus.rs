@@ -312,7 +312,7 @@ mod tests {
         let mut wire = answers(&[&[683]]);
         let refusal = [1, 0x83, 2];
         let refusal = [&refusal[..], &crc16(&refusal)].concat();
-        wire.bursts.extend([Vec::new(), refusal]);
+        wire.bursts.extend([Vec::new(), refusal, Vec::new()]);
         wire.bursts.extend(answers(&[&[32, 37, 48]]).bursts);
         let mut jxct = SoilProbe::new(Modbus::new(wire, NoopDelay::new()), Profile::Jxct, 1, 1);
         assert_eq!(
