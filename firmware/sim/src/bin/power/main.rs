@@ -122,3 +122,31 @@ fn main() -> anyhow::Result<()> {
 fn minutes(seconds: f64) -> String {
     format!("{:.1} min", seconds / 60.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_has_the_connections_that_its_plan_says_and_all_its_sweeps() {
+        let mut last = u64::MAX;
+        for (plan, connections) in PLANS.iter().zip([0, 96, 24, 6, 1]) {
+            let config = NodeConfig {
+                version: 1,
+                send_every_s: plan.send_every_s,
+                listen_s: plan.listen_s,
+                ..NodeConfig::default()
+            };
+            let meter = Day::new(config).and_then(Day::live).expect("a day");
+            assert_eq!(
+                (meter.connections, meter.sweeps),
+                (connections, 96),
+                "{}",
+                plan.name
+            );
+            let bytes = meter.up + meter.down;
+            assert!(bytes < last, "{}: {bytes}", plan.name);
+            last = bytes;
+        }
+    }
+}
