@@ -33,6 +33,8 @@ pub(crate) struct Series {
 const WEEK: i64 = 7 * 24 * 60;
 /// A week with fewer rows than this part of a full one is counted to the week before it.
 const LEAST_OF_A_WEEK: f64 = 0.3;
+/// Raw values so many times less or more than the middle one are no soil: from air to water a probe does not change by a factor of 3.
+const FAR: f64 = 4.0;
 /// Temperature where the file has none: it changes nothing then.
 const USUAL_CELSIUS: f64 = 25.0;
 
@@ -75,8 +77,9 @@ impl Series {
                 None => left_out += 1,
             }
         }
-        rows.sort_by_key(|row| row.minute);
         let before = rows.len();
+        leave_out_ends(&mut rows);
+        rows.sort_by_key(|row| row.minute);
         rows.dedup_by_key(|row| row.minute);
         left_out += before - rows.len();
         if rows.is_empty() {
@@ -125,6 +128,13 @@ impl Series {
             .map(|(from, end)| &self.rows[from..end])
             .collect()
     }
+}
+
+/// A converter at its end, or a loose wire: the node's driver says a fault there.
+fn leave_out_ends(rows: &mut Vec<Row>) {
+    let mut raw: Vec<f64> = rows.iter().map(|row| row.raw).collect();
+    let middle = median(&mut raw);
+    rows.retain(|row| (middle / FAR..=middle * FAR).contains(&row.raw));
 }
 
 /// Minutes since year 0 of `2025-01-31 23:45:00` or `2025-01-31T23:45…`, by whichever clock.
@@ -205,5 +215,21 @@ mod tests {
             error.to_string(),
             "no column volt; there are t, raw, ref, temp"
         );
+    }
+
+    #[test]
+    fn a_converter_at_its_end_is_left_out_and_a_wet_week_is_not() {
+        let row = |raw| Row {
+            minute: 0,
+            raw,
+            median: 0.0,
+            reference: 10.0,
+            celsius: 25.0,
+        };
+        let mut rows: Vec<Row> = (0..100).map(|at| row(750.0 + f64::from(at % 50))).collect();
+        rows.extend([row(461.0), row(1.0), row(65_535.0)]);
+        leave_out_ends(&mut rows);
+        assert_eq!(rows.len(), 101);
+        assert!(rows.iter().any(|row| row.raw == 461.0));
     }
 }

@@ -60,7 +60,7 @@ impl Day {
     /// Lives two days and returns what the second came to.
     pub(crate) fn live(mut self) -> anyhow::Result<Meter> {
         let mut up_since = None;
-        while self.now < UNTIL_MS {
+        loop {
             let sample_at = self.node.sample_at(self.now);
             let link_at = match self.node.connect_at() {
                 Some(at) => at,
@@ -70,6 +70,9 @@ impl Day {
                 }
             };
             let at = sample_at.min(link_at).max(self.now);
+            if at >= UNTIL_MS {
+                break;
+            }
             self.counting_from(at, &mut up_since);
             self.now = at;
             if sample_at <= at {
