@@ -1,15 +1,15 @@
 //! The node as a state machine: told the uptime and what happened, it says what to publish and when to wake it.
 
+mod configure;
+
 use core::ops::ControlFlow;
 
 use sen_wire::{
-    Channel, Hello, Ids, NodeConfig, NodeId, Reading, Receipt, Refusal, RefusalReason, ResetReason,
-    channel, config,
-    limits::{MAX_CONFIG_BYTES, MAX_PACK_RECORDS},
-    senml::PackWriter,
-    topic::Kind,
+    Channel, Hello, Ids, NodeConfig, NodeId, Reading, Receipt, Refusal, ResetReason, channel,
+    config, limits::MAX_PACK_RECORDS, senml::PackWriter, topic::Kind,
 };
 
+use self::configure::restored;
 use crate::{
     calibration::calibrated,
     clock::Clock,
@@ -347,49 +347,9 @@ impl<S: Storage, C: Settings> Node<S, C> {
                     self.schedule.mark_done(self.clock.wall(now));
                 }
             }
-            // An empty one is a retained configuration being taken back.
-            Kind::Config if payload.is_empty() => {}
-            Kind::Config => {
-                let before = (self.config.version, self.refused);
-                self.refused = self.configure(now, payload).await.err();
-                if before != (self.config.version, self.refused) {
-                    self.session.hello_again();
-                }
-            }
+            Kind::Config => self.receive_config(now, payload).await,
             Kind::Pack | Kind::Hello => {}
         }
-    }
-
-    /// Takes a configuration whole, or not at all: then the one in force goes on.
-    async fn configure(&mut self, now: u64, payload: &[u8]) -> Result<(), Refusal> {
-        let config = NodeConfig::decode(payload)?;
-        let refuse = |reason| Refusal {
-            version: Some(config.version),
-            reason,
-            channel: None,
-        };
-        if config == self.config {
-            return Ok(());
-        }
-        if config.version <= self.config.version {
-            return Err(refuse(if config.version < self.config.version {
-                RefusalReason::OlderVersion
-            } else {
-                RefusalReason::SameVersion
-            }));
-        }
-        config.check(self.board)?;
-        // First kept, then obeyed: a reset must not bring the old one back in silence.
-        self.settings
-            .store(payload)
-            .await
-            .map_err(|_| refuse(RefusalReason::NotStored))?;
-        self.schedule
-            .set_every(config.sample_every_s, self.clock.wall(now));
-        self.next_sample_at = self.sample_at(now);
-        self.urgency.reset();
-        self.config = config;
-        Ok(())
     }
 
     /// When the readings that were never in flight are to go: at once if they fill a pack or stem from an earlier boot,
@@ -489,25 +449,6 @@ impl<S: Storage, C: Settings> Node<S, C> {
             refused_channel: Some(refused_channel.as_str()).filter(|code| !code.is_empty()),
             config_format: Some(config::FORMAT),
         }
-    }
-}
-
-/// What the settings kept, if this firmware takes it on this board; if not, why.
-async fn restored<C: Settings>(
-    default: NodeConfig,
-    settings: &mut C,
-    board: Option<&[Channel]>,
-) -> (NodeConfig, Option<Refusal>) {
-    let mut buffer = [0; MAX_CONFIG_BYTES];
-    // What can't be read now comes again, retained, with the first connect.
-    let Ok(Some(length)) = settings.load(&mut buffer).await else {
-        return (default, None);
-    };
-    let kept = NodeConfig::decode(buffer.get(..length).unwrap_or_default())
-        .and_then(|config| config.check(board).map(|()| config));
-    match kept {
-        Ok(config) => (config, None),
-        Err(refusal) => (default, Some(refusal)),
     }
 }
 
