@@ -103,7 +103,7 @@ fn main() -> anyhow::Result<()> {
             "{} | {:.3} | {:.3} | {:.3} | {:.3}",
             method.name(),
             rms(by_week.iter().flatten()),
-            by_week.iter().map(|week| rms(week)).fold(0.0, f64::max),
+            by_week.iter().map(rms).fold(0.0, f64::max),
             rms(by_half.iter().flatten()),
             rms(single.iter().flatten()),
         );
