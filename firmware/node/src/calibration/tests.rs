@@ -215,3 +215,48 @@ fn a_sweep_is_calibrated_together() {
         ]
     );
 }
+
+/// Whatever a probe gives and whatever passes the check: a plausible value or a fault, never a panic.
+#[test]
+fn any_raw_value_is_a_plausible_value_or_a_fault() {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut roll = || {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        state.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    };
+    let mut values = 0;
+    for calibration in [
+        calibration("sm", Curve::Linear, &["2900:0", "1200:100"]),
+        calibration("lx", Curve::Linear, &["-9e12:0", "9e12:200000"]),
+        calibration("at", Curve::Offset, &["25.31:25.1"]),
+        calibration("ph", Curve::Ph, &["1500:7@25", "2032.44:4@25"]),
+        calibration(
+            "ec",
+            Curve::Conductivity,
+            &["2112:12.88@25", "231.7:1.413@25"],
+        ),
+        calibration("do", Curve::Oxygen, &["1600:8.25@25", "1300:10.08@15"]),
+        calibration("sm", Curve::Capacitive, &["65535:0", "1:100"]),
+    ] {
+        let (low, high) = calibration.channel.quantity().plausible();
+        for round in 0..20_000 {
+            let any = |bits: u64, usual: i64| match round % 3 {
+                0 => Decimal::new(bits as i64, (bits >> 56) as i8),
+                1 => Decimal::new(bits as i64, 0),
+                _ => Decimal::new(bits as i64 % usual, -1),
+            };
+            let raw = any(roll(), 40_000);
+            let temperature = Some(any(roll(), 400)).filter(|_| round % 5 > 0);
+            if let Ok(value) = apply(&calibration, raw, temperature) {
+                assert!(
+                    (low..=high).contains(&value.to_f64()),
+                    "{raw} {temperature:?}: {value}"
+                );
+                values += 1;
+            }
+        }
+    }
+    assert!(values > 10_000, "{values}");
+}
