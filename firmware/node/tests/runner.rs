@@ -146,3 +146,108 @@ fn samples_on_schedule_whatever_the_link_does_and_delivers_when_it_can() {
         "what was sampled while the link was bad went when it was good"
     );
 }
+
+/// Works, and counts how often it is up and down.
+#[derive(Default)]
+struct GoodLink {
+    now: Rc<Cell<u64>>,
+    up: bool,
+    connects: Rc<Cell<u32>>,
+    disconnects: Rc<Cell<u32>>,
+    arrived: Rc<Cell<usize>>,
+    down: RefCell<VecDeque<Receipt>>,
+}
+
+impl Link for GoodLink {
+    type Error = ();
+
+    async fn connect(&mut self) -> Result<(), ()> {
+        assert!(!self.up, "it was taken down before");
+        self.up = true;
+        self.connects.set(self.connects.get() + 1);
+        Ok(())
+    }
+
+    async fn publish(&mut self, kind: Kind, payload: &[u8]) -> Result<(), ()> {
+        assert!(self.up);
+        let time_ms = UTC + self.now.get() as i64;
+        let mut receipt = Receipt::time_only(1, time_ms);
+        if kind == Kind::Pack {
+            let head = read_pack(payload, &mut |_, _| {}).expect("a pack");
+            let ids = head.ids.expect("ids");
+            self.arrived.set(self.arrived.get() + head.records);
+            receipt.from = ids.seq;
+            receipt.through = ids.seq + head.records as u32 - 1;
+        }
+        self.down.borrow_mut().push_back(receipt);
+        Ok(())
+    }
+
+    async fn receive(&mut self, buffer: &mut [u8]) -> Result<(Kind, usize), ()> {
+        let receipt = poll_fn(|_| match self.down.borrow_mut().pop_front() {
+            Some(receipt) => Poll::Ready(receipt),
+            None => Poll::Pending,
+        })
+        .await;
+        Ok((Kind::Receipt, receipt.encode(buffer).expect("room").len()))
+    }
+
+    async fn disconnect(&mut self) {
+        self.up = false;
+        self.disconnects.set(self.disconnects.get() + 1);
+    }
+}
+
+#[test]
+fn takes_the_link_down_between_one_sending_and_the_next() {
+    let now = Rc::new(Cell::new(0));
+    let mut link = GoodLink {
+        now: now.clone(),
+        ..GoodLink::default()
+    };
+    let (connects, disconnects, arrived) = (
+        link.connects.clone(),
+        link.disconnects.clone(),
+        link.arrived.clone(),
+    );
+    let sampled = Rc::new(RefCell::new(Vec::new()));
+    let identity = Identity {
+        node: "n1".parse().expect("an id"),
+        firmware: "test",
+        board: "host",
+        reset_reason: ResetReason::PowerOn,
+        boot: 1,
+    };
+    let config = NodeConfig {
+        sample_every_s: 60,
+        send_every_s: 600,
+        listen_s: Some(5),
+        ..NodeConfig::default()
+    };
+    let mut outbox = RamOutbox::<64>::new();
+    let Ok(mut node) = block_on(Node::start(identity, config, &mut outbox));
+    let mut probes = OneProbe(sampled.clone(), now.clone());
+    let mut timer = VirtualTimer(now.clone());
+    let stop = async {
+        while now.get() < 3_600_000 {
+            yield_now().await;
+        }
+    };
+    block_on(select(
+        run(&mut node, &mut link, &mut probes, &mut timer),
+        stop,
+    ));
+    // One at the start, then one for each ten minutes.
+    assert!((6..=7).contains(&connects.get()), "{}", connects.get());
+    assert!(connects.get() - disconnects.get() <= 1);
+    assert!((60..=62).contains(&sampled.borrow().len()));
+    assert!(
+        arrived.get() + 10 >= sampled.borrow().len(),
+        "{}",
+        arrived.get()
+    );
+    assert_eq!(
+        arrived.get() + node.storage().pending() as usize,
+        sampled.borrow().len()
+    );
+}

@@ -61,6 +61,7 @@ export const en: Words = {
   "fault.power_on_value": "The sensor has just started and has no reading yet.",
   "fault.stuck": "The reading never changes.",
   "fault.saturated": "The sensor is at its upper limit.",
+  "fault.not_calibrated": "The probe is not calibrated yet.",
   "fault.other": "The cause is not known.",
   "fault.open_circuit.do": "Look for a broken cable or a loose plug.",
   "fault.short_circuit.do": "Look for a wet or bare cable.",
@@ -70,6 +71,7 @@ export const en: Words = {
   "fault.power_on_value.do": "Wait for the next reading. If it stays, check the power.",
   "fault.stuck.do": "Clean the probe, then look again.",
   "fault.saturated.do": "Check where the probe sits. If it stays, ask a technician.",
+  "fault.not_calibrated.do": "Ask a technician to calibrate it.",
   "fault.other.do": "Check cable and power, or ask a technician.",
 
   "plots.title": "Plots",

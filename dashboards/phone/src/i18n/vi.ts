@@ -62,6 +62,7 @@ export const vi = {
   "fault.power_on_value": "Cảm biến mới bật, chưa đo được.",
   "fault.stuck": "Số đo đứng yên, không đổi.",
   "fault.saturated": "Cảm biến chạm mức đo tối đa.",
+  "fault.not_calibrated": "Cảm biến chưa được hiệu chuẩn.",
   "fault.other": "Chưa rõ nguyên nhân.",
   "fault.open_circuit.do": "Xem dây có đứt hoặc giắc có lỏng.",
   "fault.short_circuit.do": "Xem dây có bị ướt hoặc tróc vỏ.",
@@ -71,6 +72,7 @@ export const vi = {
   "fault.power_on_value.do": "Chờ lần đo sau. Nếu còn lỗi, xem nguồn điện.",
   "fault.stuck.do": "Rửa đầu đo rồi xem lại.",
   "fault.saturated.do": "Xem đầu đo có đúng chỗ. Nếu còn lỗi, hỏi kỹ thuật viên.",
+  "fault.not_calibrated.do": "Nhờ kỹ thuật viên hiệu chuẩn.",
   "fault.other.do": "Xem dây và nguồn, hoặc hỏi kỹ thuật viên.",
 
   "plots.title": "Thửa ruộng",
