@@ -2,7 +2,7 @@
 //!
 //! SQLite needs room even to delete. So a few megabytes are taken in advance ([`Reserve`]) and given back when the disk
 //! is full: then cursors move, the log is trimmed and old history goes, while readings are held off
-//! ([`crate::journal::Journal::hold`]). They come in again when the reserve could be taken anew and as much is free
+//! (`Journal::hold`). They come in again when the reserve could be taken anew and as much is free
 //! beside it, so that a disk on the brink does not flap.
 
 use std::fs::File;

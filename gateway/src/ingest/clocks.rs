@@ -1,6 +1,6 @@
 //! How each node's clock fares, worked out from its stamps and their arrivals. In memory: a restart begins anew.
 //!
-//! A clock that is ahead, unset or put back shows in one pack ([`super::times`]). One that is *behind* looks like data that
+//! A clock that is ahead, unset or put back shows in one pack (`ingest::times`). One that is *behind* looks like data that
 //! come late, with one difference: a backlog catches up. A node whose newest readings follow each other as fast as they
 //! arrive, three packs in a row, and yet are older than two of its packs and a minute, has a clock that is behind. Its
 //! stamps are kept: whether the way or the clock is slow, nobody can tell for sure.

@@ -1,6 +1,6 @@
 //! What the journal keeps, what goes when, and what happens when the disk is full.
 //!
-//! Rules, in this order; each runs in small steps through the writer, between uplinks ([`plan::next`]):
+//! Rules, in this order; each runs in small steps through the writer, between uplinks (`plan::next`):
 //!
 //! 1. **Age.** History older than `keep_days` goes, whole days, the oldest first.
 //! 2. **Room.** While the journal holds more than `max_size`, or less than `keep_free` is left, the oldest days of history
@@ -8,7 +8,7 @@
 //! 3. **The floor.** Only when less than `keep_free` is left even then, the oldest rows go that a sink has not sent yet:
 //!    folded ones only, so each of their readings is in the history here; what InfluxDB lacks is counted, logged,
 //!    and shown by `/health` for good. A log over `max_size` on a disk that has room costs nothing but a warning.
-//! 4. **At last** history younger than `least_days`, never that of the last [`plan::LAST_DAYS`] days.
+//! 4. **At last** history younger than `least_days`, never that of the last `plan::LAST_DAYS` days.
 //!
 //! A lagging sink is warned about at 50 % and 80 % of the room that it may take, with the hours that are left.
 //! For `keep_free` a journal below an eighth of `max_size` gives up nothing: it is not what fills the disk.
