@@ -206,8 +206,12 @@ impl Files {
         let conn = self.connect(OpenFlags::default())?;
         conn.busy_timeout(BUSY)?;
         conn.set_prepared_statement_cache_capacity(32);
+        // Of a new file only: setting it again writes to the file, be it the one that a later version must find as it was.
+        let pages: i64 = conn.query_row("PRAGMA page_count", [], |r| r.get(0))?;
+        if pages == 0 {
+            conn.execute_batch(AUTO_VACUUM)?;
+        }
         // FULL: a commit returns after fsync of the log, so it survives a power cut.
-        conn.execute_batch(AUTO_VACUUM)?;
         conn.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;
              PRAGMA journal_size_limit = 16777216;",
