@@ -97,7 +97,11 @@ async fn the_page_says_what_is_wrong_and_sends_dead_letters_again() -> Result<()
     // The box was three hours further when it lost its power.
     sen.kill9();
     let database = rusqlite::Connection::open(sen.dir().join("data/sen.db"))?;
-    database.execute("UPDATE log SET received = received + ?1", [3 * HOUR])?;
+    // Rows without checksum, as the first version wrote them: with one they would be taken for damaged.
+    database.execute(
+        "UPDATE log SET received = received + ?1, body = substr(body, 2, length(body) - 5)",
+        [3 * HOUR],
+    )?;
     drop(database);
     sen.restart().await?;
     page.go_on(&format!("http://{}", sen.web()))?;
