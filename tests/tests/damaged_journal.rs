@@ -213,14 +213,8 @@ async fn journal(sen: &mut Sen) -> Result<Sent> {
     for i in 0..OLD_PACKS {
         sent.pack(sen, OLD, i * PER_PACK).await?;
     }
-    wait::until("everything to be folded", wait::PATIENCE, || async {
-        let folded = sen.dump()?.iter().all(|r| r.boot.is_none());
-        Ok(folded.then_some(()))
-    })
-    .await?;
-    sen.terminate(wait::PATIENCE)?;
-    let config = fs::read_to_string(sen.config())?.replace("\"1s\"", "\"1h\"");
-    fs::write(sen.config(), config)?;
+    sen.folded().await?;
+    sen.stop_folding()?;
     sen.restart().await?;
     for i in 0..NEW_PACKS {
         sent.pack(sen, NEW, i * PER_PACK).await?;

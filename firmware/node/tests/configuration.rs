@@ -1,5 +1,7 @@
 //! A node is configured from afar: taken whole or refused with a reason, kept through a reset, and told in the hello.
 
+mod gateway;
+
 use std::{cell::RefCell, rc::Rc};
 
 use embassy_futures::block_on;
@@ -299,21 +301,8 @@ fn connection<C: Settings>(node: &mut TestNode<C>, now: u64) -> (usize, u64) {
     let mut at = now + 50;
     loop {
         while let Some((kind, bytes)) = polled(node, at) {
-            let time_ms = UTC + at as i64;
-            let receipt = match kind {
-                Kind::Pack => {
-                    packs += 1;
-                    let head = read_pack(&bytes, &mut |_, _| {}).expect("a pack");
-                    let ids = head.ids.expect("ids");
-                    Receipt {
-                        boot: ids.boot,
-                        from: ids.seq,
-                        through: ids.seq + head.records as u32 - 1,
-                        time_ms,
-                    }
-                }
-                _ => Receipt::time_only(1, time_ms),
-            };
+            packs += usize::from(kind == Kind::Pack);
+            let (receipt, _) = gateway::answer(kind, &bytes, UTC + at as i64);
             let mut buffer = [0; 64];
             let receipt = receipt.encode(&mut buffer).expect("room");
             block_on(node.receive(at + 50, Kind::Receipt, receipt));

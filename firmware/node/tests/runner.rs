@@ -1,6 +1,8 @@
 //! The async loop on virtual time: it samples on schedule whatever the link does, gives up on a link that hangs, and
 //! publishes what it has when a link works.
 
+mod gateway;
+
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
@@ -11,9 +13,7 @@ use std::{
 
 use embassy_futures::{block_on, select::select, yield_now};
 use sen_node::{Identity, Link, Node, Probes, RamOutbox, Samples, Storage, Timer, run};
-use sen_wire::{
-    Channel, Decimal, NodeConfig, Quantity, Receipt, ResetReason, senml::read_pack, topic::Kind,
-};
+use sen_wire::{Channel, Decimal, NodeConfig, Quantity, Receipt, ResetReason, topic::Kind};
 
 const UTC: i64 = 1_700_000_000_000;
 
@@ -35,12 +35,35 @@ impl Timer for VirtualTimer {
     }
 }
 
+/// The gateway behind a link: counts the readings that arrive, and has a receipt for each message.
+#[derive(Default)]
+struct Down {
+    receipts: RefCell<VecDeque<Receipt>>,
+    arrived: Rc<Cell<usize>>,
+}
+
+impl Down {
+    fn take(&self, kind: Kind, payload: &[u8], uptime_ms: u64) {
+        let (receipt, readings) = gateway::answer(kind, payload, UTC + uptime_ms as i64);
+        self.arrived.set(self.arrived.get() + readings);
+        self.receipts.borrow_mut().push_back(receipt);
+    }
+
+    async fn next(&self, buffer: &mut [u8]) -> (Kind, usize) {
+        let receipt = poll_fn(|_| match self.receipts.borrow_mut().pop_front() {
+            Some(receipt) => Poll::Ready(receipt),
+            None => Poll::Pending,
+        })
+        .await;
+        (Kind::Receipt, receipt.encode(buffer).expect("room").len())
+    }
+}
+
 /// Refuses, then hangs while connecting, then hangs while publishing, then works.
 struct BadLink {
     now: Rc<Cell<u64>>,
     connects: Rc<Cell<u32>>,
-    down: RefCell<VecDeque<Receipt>>,
-    arrived: Rc<Cell<usize>>,
+    down: Down,
 }
 
 impl Link for BadLink {
@@ -59,32 +82,12 @@ impl Link for BadLink {
         if self.connects.get() == 3 {
             pending::<()>().await;
         }
-        let time_ms = UTC + self.now.get() as i64;
-        let receipt = match kind {
-            Kind::Pack => {
-                let head = read_pack(payload, &mut |_, _| {}).expect("a pack");
-                let ids = head.ids.expect("ids");
-                self.arrived.set(self.arrived.get() + head.records);
-                Receipt {
-                    boot: ids.boot,
-                    from: ids.seq,
-                    through: ids.seq + head.records as u32 - 1,
-                    time_ms,
-                }
-            }
-            _ => Receipt::time_only(1, time_ms),
-        };
-        self.down.borrow_mut().push_back(receipt);
+        self.down.take(kind, payload, self.now.get());
         Ok(())
     }
 
     async fn receive(&mut self, buffer: &mut [u8]) -> Result<(Kind, usize), ()> {
-        let receipt = poll_fn(|_| match self.down.borrow_mut().pop_front() {
-            Some(receipt) => Poll::Ready(receipt),
-            None => Poll::Pending,
-        })
-        .await;
-        Ok((Kind::Receipt, receipt.encode(buffer).expect("room").len()))
+        Ok(self.down.next(buffer).await)
     }
 }
 
@@ -118,8 +121,10 @@ fn samples_on_schedule_whatever_the_link_does_and_delivers_when_it_can() {
     let mut link = BadLink {
         now: now.clone(),
         connects: connects.clone(),
-        down: RefCell::default(),
-        arrived: arrived.clone(),
+        down: Down {
+            arrived: arrived.clone(),
+            ..Down::default()
+        },
     };
     let mut probes = OneProbe(sampled.clone(), now.clone());
     let mut timer = VirtualTimer(now.clone());
@@ -154,8 +159,7 @@ struct GoodLink {
     up: bool,
     connects: Rc<Cell<u32>>,
     disconnects: Rc<Cell<u32>>,
-    arrived: Rc<Cell<usize>>,
-    down: RefCell<VecDeque<Receipt>>,
+    down: Down,
 }
 
 impl Link for GoodLink {
@@ -170,26 +174,12 @@ impl Link for GoodLink {
 
     async fn publish(&mut self, kind: Kind, payload: &[u8]) -> Result<(), ()> {
         assert!(self.up);
-        let time_ms = UTC + self.now.get() as i64;
-        let mut receipt = Receipt::time_only(1, time_ms);
-        if kind == Kind::Pack {
-            let head = read_pack(payload, &mut |_, _| {}).expect("a pack");
-            let ids = head.ids.expect("ids");
-            self.arrived.set(self.arrived.get() + head.records);
-            receipt.from = ids.seq;
-            receipt.through = ids.seq + head.records as u32 - 1;
-        }
-        self.down.borrow_mut().push_back(receipt);
+        self.down.take(kind, payload, self.now.get());
         Ok(())
     }
 
     async fn receive(&mut self, buffer: &mut [u8]) -> Result<(Kind, usize), ()> {
-        let receipt = poll_fn(|_| match self.down.borrow_mut().pop_front() {
-            Some(receipt) => Poll::Ready(receipt),
-            None => Poll::Pending,
-        })
-        .await;
-        Ok((Kind::Receipt, receipt.encode(buffer).expect("room").len()))
+        Ok(self.down.next(buffer).await)
     }
 
     async fn disconnect(&mut self) {
@@ -208,7 +198,7 @@ fn takes_the_link_down_between_one_sending_and_the_next() {
     let (connects, disconnects, arrived) = (
         link.connects.clone(),
         link.disconnects.clone(),
-        link.arrived.clone(),
+        link.down.arrived.clone(),
     );
     let sampled = Rc::new(RefCell::new(Vec::new()));
     let identity = Identity {

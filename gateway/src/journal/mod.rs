@@ -431,6 +431,11 @@ fn mark(conn: &Connection, name: &str) -> rusqlite::Result<i64> {
         .query_row([name], |r| r.get(0))
 }
 
+/// Rows up to this one are folded and in the ledger's table: they are in the log only for who still waits for them.
+fn settled(conn: &Connection) -> rusqlite::Result<i64> {
+    Ok(mark(conn, "folded_upto")?.min(mark(conn, "ledger_upto")?))
+}
+
 type Replayed = (i64, Ledger, Tail, HashSet<(NodeNum, Boot)>);
 
 /// Rebuilds what lives in memory: the ledger's table plus the log rows after it, and the tail that is not folded.

@@ -48,6 +48,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
+use super::files::beside;
 use super::writer::lock;
 use super::{Journal, ReadError, StoreError};
 use crate::clock::Clock;
@@ -431,7 +432,8 @@ impl Retention {
         now: Millis,
     ) -> Result<(), Trouble> {
         let free = disk::room(&self.dir)?.free;
-        let wal = std::fs::metadata(self.dir.join("sen.db-wal")).map_or(0, |m| m.len());
+        let wal =
+            std::fs::metadata(beside(&self.journal.0.files.path, "-wal")).map_or(0, |m| m.len());
         let mut problems = Vec::new();
         if scene.room < limits.keep_free && !scene.full {
             problems.push(format!(

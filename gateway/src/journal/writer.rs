@@ -17,7 +17,7 @@ use super::days::{self, Days, Tally};
 use super::files::{self, Files, is_damage};
 use super::ledger::{Boot, Ledger, Range, Seam};
 use super::salvage::{self, Damage};
-use super::{StoreError, mark, record, replay};
+use super::{StoreError, record, replay, settled};
 use crate::reading::{Day, Millis, NodeNum, Reading};
 
 /// Most jobs in one commit: bounds how long the first of them waits.
@@ -578,7 +578,7 @@ impl Writer {
     /// gaps of a reader; at most [`TRIM_ROWS`], the oldest. True when there are more.
     fn trim(&mut self) -> rusqlite::Result<bool> {
         self.write_ledger()?;
-        let settled = mark(&self.conn, "folded_upto")?.min(mark(&self.conn, "ledger_upto")?);
+        let settled = settled(&self.conn)?;
         let mut delete = self.conn.prepare_cached(
             "DELETE FROM log WHERE id IN (SELECT id FROM log WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3)",
         )?;

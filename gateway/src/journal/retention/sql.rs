@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::super::cursor::{self, Gap, Reader};
-use super::super::{BUSY, ReadError, mark};
+use super::super::{BUSY, ReadError, settled};
 use crate::reading::{DAY_MS, Millis, NodeNum};
 
 /// Blocks deleted in one transaction: each may lie on a page of its own.
@@ -98,7 +98,7 @@ pub(super) fn measure(c: &Connection) -> Result<File, ReadError> {
 
 fn measure_in(c: &Connection) -> rusqlite::Result<File> {
     // A page is read first: the counts of a connection that has no snapshot are those of its last one.
-    let settled = mark(c, "folded_upto")?.min(mark(c, "ledger_upto")?);
+    let settled = settled(c)?;
     let end = |which: &str| -> rusqlite::Result<Option<i64>> {
         c.prepare_cached(&format!("SELECT {which}(id) FROM log"))?
             .query_row([], |r| r.get(0))
@@ -188,7 +188,7 @@ pub(super) type Lost = (String, u64, u64);
 /// Gives up the oldest settled rows that somebody still waits for. Answers what each sink loses, and about how many
 /// bytes went.
 pub(super) fn give_up(c: &Connection, now: Millis) -> rusqlite::Result<(Vec<Lost>, u64)> {
-    let settled = mark(c, "folded_upto")?.min(mark(c, "ledger_upto")?);
+    let settled = settled(c)?;
     let lowest: Option<i64> = c.query_row("SELECT min(id) FROM log", [], |r| r.get(0))?;
     let Some(upto) = lowest.map(|l| settled.min(l + ROWS - 1)) else {
         return Ok((Vec::new(), 0));
