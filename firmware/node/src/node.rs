@@ -362,6 +362,7 @@ impl<S: Storage> Node<S> {
             dropped: Some(self.storage.dropped()),
             pending: Some(self.storage.pending()),
             uptime_ms: Some(now),
+            ..Hello::default()
         }
     }
 }

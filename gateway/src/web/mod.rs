@@ -4,6 +4,8 @@ mod api;
 mod dead_letters;
 mod ledger;
 mod model;
+mod nodes;
+mod operator;
 mod page;
 mod stream;
 
@@ -25,6 +27,8 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use operator::OperatorToken;
+
 use crate::broker;
 use crate::clock::Clock;
 use crate::influx;
@@ -34,9 +38,11 @@ use crate::live::Live;
 use crate::reading::Millis;
 use crate::registry::Known;
 
-/// What the web side reads. It changes nothing.
+/// What the web side reads, and changes only on an operator's word.
 #[derive(Clone)]
 pub struct Web {
+    /// What an operator shows to change something.
+    pub operator: Arc<OperatorToken>,
     /// The name of the installation.
     pub name: String,
     /// Simulated data.
@@ -101,6 +107,17 @@ pub fn router(web: Web) -> Router {
         .routes(routes!(api::farms))
         .routes(routes!(api::plots))
         .routes(routes!(api::nodes))
+        .routes(routes!(nodes::add))
+        .routes(routes!(nodes::access))
+        .routes(routes!(nodes::refusals))
+        .routes(routes!(nodes::revoke))
+        .routes(routes!(nodes::password))
+        .routes(routes!(nodes::claim_code))
+        .routes(routes!(nodes::claim))
+        .routes(routes!(nodes::label))
+        .routes(routes!(nodes::orders::state, nodes::orders::change))
+        .routes(routes!(nodes::orders::history))
+        .routes(routes!(nodes::orders::channel, nodes::orders::calibrate))
         .routes(routes!(api::latest))
         .routes(routes!(api::history))
         .routes(routes!(ledger::all))
@@ -139,9 +156,12 @@ pub async fn bind(addr: SocketAddr) -> Result<TcpListener, ListenError> {
 /// Serves until the state's `stop`.
 pub async fn serve(listener: TcpListener, web: Web) {
     let stop = web.stop.clone();
-    let served = axum::serve(listener, router(web))
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await;
+    let served = axum::serve(
+        listener,
+        router(web).into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(stop.cancelled_owned())
+    .await;
     if let Err(e) = served {
         tracing::error!("web: {e}");
     }
