@@ -305,6 +305,14 @@ pub fn access(c: &Connection, id: &str) -> Result<Access, NodeError> {
         .ok_or_else(|| NodeError::Unknown(id.to_owned()))
 }
 
+/// Text within HTML.
+pub(crate) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}
+
 pub(crate) fn number(c: &Connection, id: &str) -> Result<NodeNum, NodeError> {
     c.query_row("SELECT num FROM node WHERE id = ?1", [id], |r| r.get(0))
         .optional()?

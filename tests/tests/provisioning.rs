@@ -13,6 +13,7 @@ use sen_tests::mqtt::{Client, Who};
 use sen_tests::net::free_addr;
 use sen_tests::sen::{Sen, Setup, password};
 use sen_tests::{tls, wait};
+use sen_wire::provision::{Provision, Tls};
 use sen_wire::{Hello, NodeConfig, RefusalReason};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -555,6 +556,156 @@ async fn the_image_of_another_board_is_named() -> Result<()> {
         refusals[0]["detail"]
             .as_str()
             .is_some_and(|d| d.contains("esp32c3") && d.contains("stm32f405"))
+    );
+    Ok(())
+}
+
+/// All of an ESP32's flash as `espflash save-image --merge` lays it out, with an application that is none.
+fn esp_image() -> Vec<u8> {
+    let mut image = vec![0xff; 0x10000];
+    image[..4].copy_from_slice(&[0xe9, 3, 2, 0x20]);
+    let mut at = 0x8000;
+    for (name, kind, offset, size) in [
+        ("otadata", [1, 0], 0x9000_u32, 0x2000_u32),
+        ("sen_node", [1, 6], 0xb000, 0x1000),
+        ("ota_0", [0, 0x10], 0x10000, 0x10_0000),
+    ] {
+        let mut entry = vec![0xaa, 0x50];
+        entry.extend(kind);
+        entry.extend(offset.to_le_bytes());
+        entry.extend(size.to_le_bytes());
+        entry.extend(name.as_bytes());
+        entry.resize(32, 0);
+        image[at..at + 32].copy_from_slice(&entry);
+        at += 32;
+    }
+    image.extend([0x42; 3000]);
+    image
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_flashed_is_what_was_asked_for_and_gets_in() -> Result<()> {
+    let (sen, addr) = with_tls(0).await?;
+    let file = |name: &str| sen.dir().join(name);
+    let image = esp_image();
+    std::fs::write(file("board.bin"), &image)?;
+    std::fs::write(file("wifi.txt"), "mật khẩu 9\n")?;
+    let path = |name: &str| file(name).display().to_string();
+    let (board, wifi, out) = (path("board.bin"), path("wifi.txt"), path("out.bin"));
+    let common = [
+        "flash",
+        "pond-3",
+        "--board",
+        "esp32c3",
+        "--image",
+        &board,
+        "--host",
+        "192.168.1.10",
+        "--wifi",
+        "Trại tôm",
+        "--wifi-password-file",
+        &wifi,
+    ];
+
+    let shown = sen
+        .run(&[&common[..], &["--dry-run"]].concat())?
+        .success()?
+        .out;
+    for part in [
+        "offset 0x0, length 68536 bytes",
+        "sha256 ",
+        "write-bin --chip esp32c3 0x0",
+    ] {
+        ensure!(shown.contains(part), "{part} not in {shown}");
+    }
+    ensure!(
+        sen.http().json("/api/v1/nodes").await? == json!([]),
+        "a rehearsal made a node"
+    );
+
+    let said = sen
+        .run(&[&common[..], &["--out", &out]].concat())?
+        .success()?
+        .out;
+    let (secret, code) = (word(&said, "password")?, word(&said, "claim-code")?);
+    let merged = std::fs::read(&out)?;
+    ensure!(
+        merged.len() == image.len()
+            && merged[..0xb000] == image[..0xb000]
+            && merged[0xc000..] == image[0xc000..]
+    );
+    let node = Provision::for_board(&merged[0xb000..0xc000], "esp32c3")
+        .map_err(|e| anyhow::anyhow!("{e}"))?;
+    ensure!(
+        node.node == "pond-3" && node.password.0 == secret && node.gateway.host == "192.168.1.10"
+    );
+    ensure!(node.gateway.port == addr.port());
+    ensure!(
+        node.wifi.is_some_and(
+            |w| w.name == "Trại tôm" && w.password.is_some_and(|p| p.0 == "mật khẩu 9")
+        )
+    );
+    // The key on the board is the one in the certificate that the gateway shows.
+    let Tls::Pinned(key) = node.gateway.tls else {
+        anyhow::bail!("no key")
+    };
+    let pem = certificate(&sen)?;
+    let der = <rustls::pki_types::CertificateDer<'_> as rustls::pki_types::pem::PemObject>::from_pem_slice(&pem)?;
+    ensure!(der.windows(key.len()).any(|w| w == key), "another key");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&out)?.permissions());
+    ensure!(mode & 0o777 == 0o600, "{mode:o}");
+
+    // With what stands on the board, the node gets in.
+    let who = Who::node(node.node, node.password.0);
+    wait::until("the flashed node to be let in", wait::PATIENCE, || async {
+        Ok(Client::connect(sen.mqtt(), &who).await.ok())
+    })
+    .await?;
+
+    // The label's code leads to a form that any phone can show.
+    let form = sen
+        .http()
+        .text(&format!("/claim/{}", code.to_lowercase()))
+        .await?;
+    ensure!(
+        form.contains(&code) && form.contains("value=\"hoa-ao\""),
+        "{form}"
+    );
+    let fill = |token| {
+        [
+            ("code", code.as_str()),
+            ("plot", "hoa-ao"),
+            ("name", "Ao số 3"),
+            ("token", token),
+        ]
+    };
+    let guessed = sen
+        .http()
+        .post_form("/claim", &fill("a-guess-of-a-token"))
+        .await;
+    ensure!(
+        guessed.is_err_and(|e| e.to_string().contains("403")),
+        "a guessed token was taken"
+    );
+    let token = std::fs::read_to_string(file("data/operator.token"))?;
+    sen.http().post_form("/claim", &fill(token.trim())).await?;
+    ensure!(sen.node("pond-3").await?["plot"] == "hoa-ao");
+
+    // A known node keeps a password that is given, and what can't be written is refused before anything changes.
+    std::fs::write(file("password.txt"), &secret)?;
+    let password = path("password.txt");
+    sen.run(&[&common[..], &["--out", &out, "--password-file", &password]].concat())?
+        .success()?;
+    ensure!(std::fs::read(&out)? == merged, "not the same again");
+    std::fs::write(file("board.bin"), b"no image")?;
+    let bad = sen.run(&[&common[..], &["--out", &out]].concat())?;
+    ensure!(
+        bad.status.code() == Some(2) && bad.err.contains("partition table"),
+        "{bad:?}"
+    );
+    ensure!(
+        verdict(&sen, &who).await? == ConnectReturnCode::Success,
+        "the password was changed"
     );
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use qrcode::types::QrError;
 use qrcode::{Color, EcLevel, QrCode};
 
-use super::{Access, NodeError};
+use super::{Access, NodeError, escaped};
 
 /// Quiet zone around a QR code, in modules (ISO/IEC 18004).
 const QUIET: usize = 4;
@@ -131,13 +131,6 @@ svg {{ width: 28mm; flex: none }} h1 {{ font: bold 12pt monospace; margin: 0; ov
             svg = self.svg(),
         )
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 /// Dark modules of a row as one path: prints crisply at any size.

@@ -1,6 +1,7 @@
 //! The phone page, the HTTP API and the metrics, on one listener.
 
 mod api;
+mod claim;
 mod dead_letters;
 mod ledger;
 mod model;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{HeaderValue, header};
-use axum::routing::get;
+use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -135,6 +136,8 @@ pub fn router(web: Web) -> Router {
         .compress_when(SizeAbove::new(512).and(NotForContentType::const_new("text/event-stream")));
     api.route("/api/openapi.json", get(move || async move { axum::Json(doc.as_ref().clone()) }))
         .route("/metrics", get(api::metrics))
+        .route("/claim/{code}", get(claim::form))
+        .route("/claim", post(claim::claim))
         .fallback(page::serve)
         .layer(squeeze)
         .layer(fixed(header::CONTENT_SECURITY_POLICY, "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"))

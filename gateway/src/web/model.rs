@@ -37,6 +37,12 @@ impl ApiError {
             },
         }
     }
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+    pub(super) fn message(&self) -> &str {
+        &self.error.message
+    }
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }

@@ -27,7 +27,7 @@ fn id(path: Id) -> Result<String, ApiError> {
 }
 
 /// Changes the registry and takes the new one at once, so that the answer is true when it is read.
-async fn change<T: Send + 'static>(
+pub(super) async fn change<T: Send + 'static>(
     web: &Web,
     f: impl FnOnce(&Connection) -> Result<T, NodeError> + Send + 'static,
 ) -> Result<T, ApiError> {

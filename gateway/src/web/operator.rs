@@ -62,6 +62,11 @@ pub(super) struct Operator {
 }
 
 impl Operator {
+    /// Whoever shows the token.
+    pub(super) fn with(token: &OperatorToken, shown: &str) -> Option<Self> {
+        token.is(shown).then_some(Self { who: "operator" })
+    }
+
     /// Who is written down as the author: the name given, or how the request came.
     pub(super) fn signs(self, name: Option<String>) -> String {
         name.map(|n| n.trim().chars().take(80).collect::<String>())
@@ -77,13 +82,9 @@ impl FromRequestParts<Web> for Operator {
         let refused =
             |message: &str| ApiError::new(StatusCode::FORBIDDEN, "operator_only", message);
         if let Some(shown) = bearer(&parts.headers) {
-            return if web.operator.is(shown) {
-                Ok(Self { who: "operator" })
-            } else {
-                Err(refused(
-                    "not the operator's token; it stands in operator.token in the data folder",
-                ))
-            };
+            return Self::with(&web.operator, shown).ok_or_else(|| {
+                refused("not the operator's token; it stands in operator.token in the data folder")
+            });
         }
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         if peer.is_some_and(|ConnectInfo(a)| a.ip().to_canonical().is_loopback())
