@@ -333,6 +333,9 @@ fn show(job: &Job, tool: &Tool) {
         let words: Vec<_> = words.iter().map(|w| w.to_string_lossy()).collect();
         println!("  with {} {}", tool.name(), words.join(" "));
     }
+    if let Some(inlaid) = &job.inlaid {
+        println!("laid into it before: {inlaid}");
+    }
 }
 
 fn write(job: &Job, tool: &Tool) -> anyhow::Result<()> {
