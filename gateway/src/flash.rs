@@ -3,6 +3,7 @@
 //! [`Job::new`] works everything out and checks it, [`Job::merged`] gives it as one file, and [`tool`] names the program that
 //! brings it onto the board. Nothing here touches a port: what is shown before is what is written.
 
+pub mod elf;
 pub mod layout;
 pub mod tool;
 
@@ -143,9 +144,9 @@ impl Job {
                     "the image is empty or larger than 16 MiB",
                 ));
             }
-            if bytes.starts_with(b"\x7fELF") {
+            if bytes.starts_with(elf::MAGIC) {
                 return Err(FlashError::Image(
-                    "this is an ELF file: give the .bin that was made of it",
+                    "this is an ELF file: give the .bin that was made of it (scripts/firmware-boards.sh)",
                 ));
             }
             match kind {
