@@ -277,8 +277,11 @@ impl Flash {
         };
         let image = match &self.image {
             Some(path) => {
-                let bytes =
+                let mut bytes =
                     fs::read(path).with_context(|| format!("{} can't be read", path.display()))?;
+                if !self.is_esp() && bytes.starts_with(elf::MAGIC) {
+                    bytes = elf::program(&bytes, self.flash_base)?;
+                }
                 Some((path.clone(), bytes))
             }
             None => None,
