@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::broker::identity::Files;
 use check::Sections;
 pub use keep::{Keep, parse_size};
 use section::Faults;
@@ -69,13 +70,24 @@ pub struct Config {
 pub enum Broker {
     /// Sen is the broker.
     Embedded {
-        /// Where nodes connect.
-        listen: SocketAddr,
+        /// Where nodes connect in the open; `None`: nowhere.
+        listen: Option<SocketAddr>,
+        /// Where they connect by TLS 1.3.
+        tls: Option<TlsDoor>,
         /// Lets clients in without credentials: the demonstration only, no configuration can say so.
         open: bool,
     },
     /// Another broker holds the connections.
     External(External),
+}
+
+/// The door for nodes with the gateway's key pinned.
+#[derive(Debug, Clone)]
+pub struct TlsDoor {
+    /// Where nodes connect.
+    pub listen: SocketAddr,
+    /// Certificate and key of one's own; `None`: those in the data folder, made at the first start.
+    pub files: Option<Files>,
 }
 
 /// An external broker.

@@ -33,5 +33,6 @@ pub mod rough;
 pub mod sen;
 pub mod small_disk;
 pub mod storm;
+pub mod tls;
 pub mod victoria;
 pub mod wait;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::keep;
 use super::section::{Faults, Section};
-use super::{Broker, Config, External, Influx, InfluxApi};
+use super::{Broker, Config, External, Influx, InfluxApi, TlsDoor};
+use crate::broker::identity::Files;
 
 /// The tables of the file.
 pub(super) struct Sections {
@@ -113,14 +114,77 @@ impl Sections {
     }
 }
 
+/// Certificate and key of nodes' door: both or none. The outer `None`: a fault.
+fn tls_files(s: &mut Section<'_>, dir: &Path, tls: bool) -> Option<Option<Files>> {
+    let certificate: Option<PathBuf> = s.take("tls_certificate_file");
+    let key: Option<PathBuf> = s.take("tls_key_file");
+    let files = match (certificate, key) {
+        (None, None) => return Some(None),
+        (Some(certificate), Some(key)) => Files {
+            certificate: dir.join(certificate),
+            key: dir.join(key),
+        },
+        _ => {
+            let shown = s.key("tls_key_file");
+            s.faults.add(
+                &shown,
+                "goes with tls_certificate_file; set both or neither",
+            );
+            return None;
+        }
+    };
+    if !tls {
+        let shown = s.key("tls_listen");
+        s.faults.add(
+            &shown,
+            "missing beside tls_key_file; write \"0.0.0.0:8883\"",
+        );
+        return None;
+    }
+    Some(Some(files))
+}
+
 fn check_broker(mut s: Section<'_>, dir: &Path) -> Option<Broker> {
     let mode: String = s.take("mode").unwrap_or_else(|| "embedded".to_owned());
     match mode.as_str() {
         "embedded" => {
-            let listen = s.address("listen", "0.0.0.0:1883");
-            s.finish(&["mode", "listen"]);
+            let tls = s
+                .table
+                .contains_key("tls_listen")
+                .then(|| s.address("tls_listen", "0.0.0.0:8883"));
+            let files = tls_files(&mut s, dir, tls.is_some());
+            // What is open to the network is what was asked for: beside TLS, the plain port is this machine's.
+            let usual = if tls.is_some() {
+                "127.0.0.1:1883"
+            } else {
+                "0.0.0.0:1883"
+            };
+            let off = s.table.get("listen").and_then(toml::Value::as_str) == Some("off");
+            let listen = if off && tls.is_some() {
+                s.table.remove("listen");
+                None
+            } else {
+                Some(s.address("listen", usual))
+            };
+            s.finish(&[
+                "mode",
+                "listen",
+                "tls_listen",
+                "tls_certificate_file",
+                "tls_key_file",
+            ]);
             Some(Broker::Embedded {
-                listen: listen?,
+                listen: match listen {
+                    Some(address) => Some(address?),
+                    None => None,
+                },
+                tls: match tls {
+                    Some(address) => Some(TlsDoor {
+                        listen: address?,
+                        files: files?,
+                    }),
+                    None => None,
+                },
                 open: false,
             })
         }

@@ -21,10 +21,11 @@ use super::{BUSY, MIGRATIONS, OpenError, salvage, wal};
 pub(super) const AUTO_VACUUM: &str = "PRAGMA auto_vacuum = INCREMENTAL;";
 
 /// Tables that a start reads whole.
-const READ_AT_START: [&str; 10] = [
+const READ_AT_START: [&str; 11] = [
     "farm",
     "plot",
     "node",
+    "node_config",
     "hello",
     "arrived",
     "day_account",
@@ -273,11 +274,12 @@ fn check(conn: &Connection) -> rusqlite::Result<Option<String>> {
         }
     }
     // The registry, with the types that it will be read with.
-    let mut rows = conn.prepare("SELECT num, id, plot, name, secret FROM node")?;
+    let mut rows = conn.prepare("SELECT num, id, plot, name, secret, revoked, board FROM node")?;
     let mut rows = rows.query([])?;
     while let Some(r) = rows.next()? {
         let _: (u32, String, String, String, [u8; 32]) =
             (r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?);
+        let _: (Option<i64>, Option<String>) = (r.get(5)?, r.get(6)?);
     }
     let mut texts = conn.prepare(
         "SELECT id, name, commune FROM farm UNION ALL SELECT id, farm, name || coalesce(crop, '') FROM plot",

@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Web;
 use super::model::{ApiError, Body, Params};
+use super::operator::Operator;
 use crate::influx::{self, Field, Kind, Letter, Resent, Which};
 use crate::reading::Millis;
 
@@ -173,6 +174,7 @@ pub(super) struct Outcome {
 #[utoipa::path(post, path = "/api/v1/dead-letters/resend", request_body = Resend, responses((status = 200, body = Outcome)))]
 pub(super) async fn resend(
     State(web): State<Web>,
+    _: Operator,
     Body(wanted): Body<Resend>,
 ) -> Result<Json<Outcome>, ApiError> {
     let which = match (wanted.ids, wanted.reason) {

@@ -65,10 +65,12 @@ pub(super) const FARM: usize = 0;
 pub(super) const PLOT: usize = 1;
 pub(super) const NODE: usize = 2;
 /// In an order in which references hold.
-pub(super) static TABLES: [Table; 14] = [
+pub(super) static TABLES: [Table; 16] = [
     Table::of("farm", 3).small(),
     Table::of("plot", 5).small(),
-    Table::of("node", 5).id_first().small(),
+    Table::of("node", 5).grown_to(7).id_first().small(),
+    Table::of("claim", 5).id_first().small(),
+    Table::of("node_config", 5).index().small(),
     Table::of("hello", 3).id_first(),
     Table::of("log", 7).id_first(),
     Table::of("block", 9).index(),
@@ -122,7 +124,18 @@ pub(super) fn table_of(columns: &[Value]) -> Option<&'static Table> {
             Integer(_),
             Integer(_),
         ] => "day_account",
-        [Null, Text(_), Text(_), Text(_), Blob(_)] => "node",
+        [Null, Text(_), Text(_), Text(_), Blob(_)]
+        | [
+            Null,
+            Text(_),
+            Text(_),
+            Text(_),
+            Blob(_),
+            Integer(_) | Null,
+            Text(_) | Null,
+        ] => "node",
+        [Null, Text(_), Integer(_), Integer(_) | Null, Text(_) | Null] => "claim",
+        [Integer(_), Integer(_), Integer(_), Text(_), Blob(_)] => "node_config",
         [
             Text(_),
             Text(_),
@@ -189,11 +202,46 @@ pub(super) fn fits(name: &str, columns: &[Value]) -> bool {
             (Ok(node), Ok(channel)) => block::decode((node, channel, *day), body).is_ok(),
             _ => false,
         },
-        ("node", [Integer(num), Text(id), Text(plot), Text(_), Blob(secret)]) => {
+        (
+            "node",
+            [
+                Integer(num),
+                Text(id),
+                Text(plot),
+                Text(_),
+                Blob(secret),
+                Integer(_) | Null,
+                Text(_) | Null,
+            ],
+        ) => {
             *num > 0
                 && secret.len() == 32
                 && sen_wire::id::check_id(id).is_ok()
                 && sen_wire::id::check_id(plot).is_ok()
+        }
+        (
+            "claim",
+            [
+                Integer(num),
+                Text(code),
+                Integer(_),
+                Integer(_) | Null,
+                Text(_) | Null,
+            ],
+        ) => *num > 0 && code.len() == 8 && code.bytes().all(|b| b.is_ascii_alphanumeric()),
+        (
+            "node_config",
+            [
+                Integer(num),
+                Integer(version),
+                Integer(_),
+                Text(_),
+                Blob(body),
+            ],
+        ) => {
+            NodeNum::try_from(*num).is_ok()
+                && u32::try_from(*version).is_ok()
+                && sen_wire::config::NodeConfig::decode(body).is_ok()
         }
         (
             "plot",
@@ -241,8 +289,8 @@ pub(super) fn fits(name: &str, columns: &[Value]) -> bool {
         }
         ("cursor" | "mark", [Text(_), Integer(at)]) => *at >= 0,
         (
-            "log" | "block" | "node" | "plot" | "farm" | "arrived" | "day_account" | "cursor"
-            | "mark",
+            "log" | "block" | "node" | "claim" | "node_config" | "plot" | "farm" | "arrived"
+            | "day_account" | "cursor" | "mark",
             _,
         ) => false,
         // The rest is not relied upon; the new table's own types decide.
@@ -254,7 +302,7 @@ pub(super) fn fits(name: &str, columns: &[Value]) -> bool {
 pub(super) fn key(name: &str, columns: &[Value]) -> String {
     let n = match name {
         "arrived" => 3,
-        "day_account" => 2,
+        "day_account" | "node_config" => 2,
         _ => 1,
     };
     columns
