@@ -7,20 +7,14 @@ use crate::reading::DAY_MS;
 const NOW: Millis = 1_790_000_000_000;
 const FARM: &str =
     "INSERT INTO farm VALUES ('f', 'F', NULL); INSERT INTO plot VALUES ('p', 'f', 'P', NULL, NULL);
-     INSERT INTO node VALUES (1, 'n', 'p', 'N', zeroblob(32));";
+     INSERT INTO node (num, id, plot, name, secret) VALUES (1, 'n', 'p', 'N', zeroblob(32));";
 
 fn node() -> std::sync::Arc<Node> {
     let c = Connection::open_in_memory().expect("memory");
-    c.execute_batch(include_str!("../journal/schema.sql"))
-        .expect("schema");
-    c.execute_batch(FARM).expect("farm");
-    // The registry as it is now.
-    for later in [
-        include_str!("../journal/schema_2.sql"),
-        include_str!("../journal/schema_3.sql"),
-    ] {
-        c.execute_batch(later).expect("schema");
+    for step in journal::MIGRATIONS {
+        c.execute_batch(step).expect("schema");
     }
+    c.execute_batch(FARM).expect("farm");
     let known = Registry::load(&c).expect("registry");
     known.node("n").expect("node").clone()
 }
