@@ -2,7 +2,7 @@
 //!
 //! The broker library's own TLS listener can't be told how large a record may be (a node has no 16 KiB to receive one in),
 //! which versions and suites there are, or who was refused and why; and it brings a second crypto library. A silent client
-//! costs a task and a socket until [`HANDSHAKE`] and nobody else anything.
+//! costs a task and a socket until `HANDSHAKE` and nobody else anything.
 //!
 //! No early data, no tickets: a node that resumes nothing has nothing to keep, and nothing of it can be replayed.
 

@@ -72,8 +72,8 @@ const READERS: usize = 3;
 /// How long a connection waits for another process that writes (`sen registry`, a backup).
 const BUSY: Duration = Duration::from_secs(5);
 
-/// One step a version; a released one never changes. Each changes a table at least: it is by the tables that a file of a newer version is told from one whose version number is
-/// damaged.
+/// One step a version; a released one never changes. Each changes a table at least: it is by the tables that a file of a newer
+/// version is told from one whose version number is damaged.
 pub(crate) const MIGRATIONS: [&str; 4] = [
     include_str!("schema.sql"),
     include_str!("schema_2.sql"),
