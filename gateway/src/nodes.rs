@@ -39,6 +39,9 @@ pub enum NodeError {
     /// Something in the request is wrong.
     #[error("{0}")]
     Fault(String),
+    /// A calibration makes no sense.
+    #[error("{0}: {1}")]
+    Calibration(sen_wire::Channel, sen_wire::RefusalReason),
     /// No node has this code.
     #[error("no node has the claim code {0}; look at the label again")]
     NoSuchCode(String),
@@ -144,6 +147,27 @@ pub fn new_password(c: &Connection, id: &str) -> Result<Secret, NodeError> {
     )?;
     changed(c)?;
     Ok(password)
+}
+
+/// A password for a board that is about to be written: of a node that is added by this, or in place of the old one of a node
+/// that is known, whose board this is from now on. Answers also the claim code of a new one.
+///
+/// # Errors
+/// [`NodeError`].
+pub fn credentials(
+    c: &Connection,
+    new: NewNode,
+    now: Millis,
+) -> Result<(Secret, Option<String>), NodeError> {
+    if number(c, &new.id).is_ok() {
+        let password = new_password(c, &new.id)?;
+        if let Some(board) = &new.board {
+            set_board(c, &new.id, board)?;
+        }
+        return Ok((password, None));
+    }
+    let made = add(c, &new, now)?;
+    Ok((made.password, made.claim_code))
 }
 
 /// Sets the board that a node is flashed for: its hello is checked against this.

@@ -141,7 +141,7 @@ pub fn calibrate(
     calibration.at_ms = now;
     calibration
         .check()
-        .map_err(|e| NodeError::Fault(format!("{}: {e}", calibration.channel)))?;
+        .map_err(|e| NodeError::Calibration(calibration.channel, e))?;
     let earlier = calibrations(c, id, calibration.channel)?;
     calibration.version = earlier.iter().map(|e| e.version).max().unwrap_or(0) + 1;
     let mut config = newest(c, num)?;
