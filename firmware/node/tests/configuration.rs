@@ -307,7 +307,11 @@ fn uncalibrated<C: Settings>(node: &mut TestNode<C>, now: u64) -> Vec<(String, S
             };
             all.push((reading.channel.to_string(), raw.to_string(), ms));
         });
-        assert_eq!(head.map(|head| head.ids), Ok(None), "no place in the sequence");
+        assert_eq!(
+            head.map(|head| head.ids),
+            Ok(None),
+            "no place in the sequence"
+        );
     }
     all
 }

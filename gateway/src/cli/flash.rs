@@ -233,12 +233,7 @@ impl Flash {
         }
     }
 
-    fn job(
-        &self,
-        door: &Door,
-        password: &Secret,
-        secrets: &Secrets,
-    ) -> anyhow::Result<Job> {
+    fn job(&self, door: &Door, password: &Secret, secrets: &Secrets) -> anyhow::Result<Job> {
         let order = Order {
             node: self.node.clone(),
             board: self.board.clone(),

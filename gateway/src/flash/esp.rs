@@ -117,7 +117,9 @@ fn whole(bytes: &[u8]) -> Result<u16, &'static str> {
         }
     }
     match head {
-        [_, _, _, _, _, _, _, _, _, _, _, _, low, high, ..] => Ok(u16::from_le_bytes([*low, *high])),
+        [_, _, _, _, _, _, _, _, _, _, _, _, low, high, ..] => {
+            Ok(u16::from_le_bytes([*low, *high]))
+        }
         _ => Err(CUT),
     }
 }

@@ -74,7 +74,7 @@ function Live({ state, seen, quantity }: { state: ChannelState; seen: Seen[]; qu
       ) : (
         <>
           <p class="tech-figure" data-testid="raw" data-state={now}>
-            <data value={raw.value}>{decimal(raw.value, 2)}</data> <small>{say("cal.age", { age: age(raw.age_ms) })}</small>
+            <data value={raw.value}>{decimal(raw.value, 2)}</data> <small>{age(raw.age_ms)}</small>
           </p>
           <p class="tech-dim">{say(`cal.raw.from.${raw.from}`)}</p>
           <p class="tech-state" data-state={now === "yes" ? "in" : "waiting"}>

@@ -16,7 +16,7 @@ interface Props {
 
 export function FlashPage({ node: given, connect = openBoard }: Props) {
   const images = useSignal<Image[] | null>(null);
-  const [node, board, host] = [useSignal(given), useSignal(""), useSignal(location.hostname)];
+  const [node, board, host] = [useSignal(given), useSignal(""), useSignal(hostForNodes())];
   const [wifi, wifiPassword, apn] = [useSignal(""), useSignal(""), useSignal("")];
   const plain = useSignal(false);
   const shown = useSignal<Parts | null>(null);
@@ -70,7 +70,7 @@ export function FlashPage({ node: given, connect = openBoard }: Props) {
         otherChip.value = error.found;
       }
     });
-  const command = `sen flash ${node.value || "NODE"} --board ${board.value || "BOARD"} --image images/${board.value || "BOARD"}.bin --config sen.toml --host ${host.value}${wifi.value === "" ? "" : ` --wifi "${wifi.value}" --wifi-password-file wifi.txt`}${plain.value ? " --plain" : ""}`;
+  const command = `sen flash ${node.value || "NODE"} --board ${board.value || "BOARD"} --image images/${board.value || "BOARD"}.bin --config sen.toml --host ${host.value || "HOST"}${wifi.value === "" ? "" : ` --wifi "${wifi.value}" --wifi-password-file wifi.txt`}${plain.value ? " --plain" : ""}`;
   return (
     <>
       <form
@@ -102,7 +102,7 @@ export function FlashPage({ node: given, connect = openBoard }: Props) {
           <span>{say("flash.plain")}</span>
         </label>
         <Outcome doing={doing} />
-        <button class="button" data-testid="show" disabled={mayChange.value !== true || board.value === ""}>
+        <button class="button" data-testid="show" disabled={mayChange.value !== true || board.value === "" || host.value.trim() === ""}>
           {say("flash.show")}
         </button>
       </form>
@@ -139,6 +139,12 @@ export function FlashPage({ node: given, connect = openBoard }: Props) {
       )}
     </>
   );
+}
+
+/** Where this page is, unless that is a name that means another machine on a node. */
+function hostForNodes(): string {
+  const host = location.hostname;
+  return host === "localhost" || host.startsWith("127.") || host.includes(":") ? "" : host;
 }
 
 function PartLine({ part, inlaid = false }: { part: Part; inlaid?: boolean }) {

@@ -109,7 +109,7 @@ function AccessBox({ access, reload }: { access: Signal<Access | null>; reload: 
         )}
         <Sure
           name="admit"
-          label={say("node.admit")}
+          label={say(node.revoked_at === null ? "node.newPassword" : "node.admit")}
           question={say("node.admit.sure", { node: node.id })}
           act={() =>
             run(async () => {

@@ -1,6 +1,7 @@
 /** The technician's pages: nodes, one node, its calibration, a board. Fetched when they are opened. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { t } from "../i18n";
 import { BackIcon } from "../parts/icons";
 import { AddPage } from "./add";
 import { mayChange, tryToken, useToken } from "./api";
@@ -22,7 +23,7 @@ export function TechnicianPage({ at }: { at: string[] }) {
     <div class="tech" data-testid="tech">
       <a class="back" href={at.length === 0 ? "#/more" : "#/tech"}>
         <BackIcon />
-        {say("back")}
+        {at.length === 0 ? t("chart.back") : say("back")}
       </a>
       <Page at={at} />
       <Token />

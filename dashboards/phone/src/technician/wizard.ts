@@ -7,9 +7,9 @@ export interface Seen {
   raw: number;
 }
 
-/** Two samples that differ by less than this part of them agree, or by less than one unit of what the probe gives. */
+/** Two samples that differ by less than this part of them agree, or by so much of what the probe gives: near nothing is noise. */
 const AGREE = 0.005;
-const AGREE_UNITS = 1;
+const AGREE_UNITS = 0.1;
 /** A value older than so many sample intervals is not what the probe sees now. */
 const OLD_INTERVALS = 2.5;
 const LEAST_OLD_MS = 15_000;

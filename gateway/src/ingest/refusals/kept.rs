@@ -146,7 +146,13 @@ mod tests {
             .unwrap();
         let all = Arc::new(Refusals::load(&journal).await.unwrap());
         let refuse = |at, reason| {
-            all.connection(at, None, Some("n"), true, &Refusal::new(reason, "what to do"));
+            all.connection(
+                at,
+                None,
+                Some("n"),
+                true,
+                &Refusal::new(reason, "what to do"),
+            );
         };
         refuse(10, "revoked");
         refuse(20, "wrong_password");

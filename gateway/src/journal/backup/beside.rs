@@ -96,7 +96,11 @@ pub(in crate::journal) fn lay(
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(e),
         }
-        let mode = if file.name == CERTIFICATE_FILE { 0o644 } else { 0o600 };
+        let mode = if file.name == CERTIFICATE_FILE {
+            0o644
+        } else {
+            0o600
+        };
         write_whole(&path, &file.body, mode)?;
         give(&std::fs::File::open(&path)?)?;
     }
@@ -145,10 +149,7 @@ mod tests {
         let own = Identity::load_or_make(to.path(), None).unwrap().pin();
         assert_ne!(own, pin);
         restore(&target, to.path(), false, 1_790_000_000_000).unwrap();
-        assert_eq!(
-            Identity::load_or_make(to.path(), None).unwrap().pin(),
-            pin
-        );
+        assert_eq!(Identity::load_or_make(to.path(), None).unwrap().pin(), pin);
         assert_eq!(
             std::fs::read_to_string(to.path().join("operator.token")).unwrap(),
             "a-token-of-the-farm\n"

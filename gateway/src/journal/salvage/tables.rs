@@ -245,16 +245,9 @@ pub(super) fn fits(name: &str, columns: &[Value]) -> bool {
                 && u32::try_from(*version).is_ok()
                 && sen_wire::config::NodeConfig::decode(body).is_ok()
         }
-        (
-            "refusal",
-            [
-                Integer(node),
-                Text(_),
-                Text(_),
-                Integer(_),
-                Integer(count),
-            ],
-        ) => NodeNum::try_from(*node).is_ok() && (1..NO_COUNT).contains(count),
+        ("refusal", [Integer(node), Text(_), Text(_), Integer(_), Integer(count)]) => {
+            NodeNum::try_from(*node).is_ok() && (1..NO_COUNT).contains(count)
+        }
         (
             "plot",
             [

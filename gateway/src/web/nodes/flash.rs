@@ -141,7 +141,11 @@ pub(crate) async fn parts(
         offset: write.offset,
         length: write.bytes.len(),
         partition: write.partition.clone(),
-        what: if write.file.is_some() { "image" } else { "node" },
+        what: if write.file.is_some() {
+            "image"
+        } else {
+            "node"
+        },
         sha256: hex(&Sha256::digest(&write.bytes)),
         data: with_data.then(|| STANDARD.encode(&write.bytes)),
     };
@@ -174,9 +178,12 @@ async fn job(web: &Web, order: &Order, password: Secret) -> Result<Job, ApiError
     });
     match done.await {
         Ok(Ok(job)) => job.map_err(|e: OrderError| ApiError::bad_request(e.to_string())),
-        Ok(Err(e)) if e.kind() == std::io::ErrorKind::NotFound => Err(ApiError::not_found(
-            format!("no image for this board: put it into {}/BOARD.bin in the data folder", images::FOLDER),
-        )),
+        Ok(Err(e)) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(ApiError::not_found(format!(
+                "no image for this board: put it into {}/BOARD.bin in the data folder",
+                images::FOLDER
+            )))
+        }
         Ok(Err(e)) => Err(unreadable(&e)),
         Err(_) => Err(unreadable(&std::io::ErrorKind::Other.into())),
     }
