@@ -33,7 +33,7 @@ async fn a_technician_sets_a_node_up_on_the_page() -> Result<()> {
             "water_temperature",
         ],
     )?;
-    let said = page.finish(Duration::from_secs(300))?;
+    let said = page.finish(Duration::from_secs(200))?;
     eprintln!("{said}");
     Ok(())
 }

@@ -361,10 +361,12 @@ mod tests {
             }))
             .unwrap()
         };
-        let Err(NodeError::Fault(said)) = calibrate(&c, "n", &ph(1400.0), "linh", 1) else {
-            panic!("the wrong way")
-        };
-        assert!(said.contains("wrong way"), "{said}");
+        let said = calibrate(&c, "n", &ph(1400.0), "linh", 1).unwrap_err();
+        assert!(
+            matches!(said, NodeError::Calibration(channel, _) if channel.to_string() == "ph"),
+            "{said}"
+        );
+        assert!(said.to_string().contains("wrong way"), "{said}");
         calibrate(&c, "n", &ph(2032.44), "linh", 10).unwrap();
         // A change of something else leaves the calibration alone.
         change(&c, "n", &by(plan(r#"{"sample_every_s": 60}"#), None), 20).unwrap();

@@ -25,6 +25,8 @@ export function CalibratePage({ node, channel }: { node: string; channel: string
   const state = useSignal<ChannelState | null>(null);
   const config = useSignal<ConfigState | null>(null);
   const seen = useSignal<Seen[]>([]);
+  /** Samples up to here belong to the point before. */
+  const since = useSignal(0);
   const failed = useSignal(false);
   useEffect(() => {
     let gone = false;
@@ -35,7 +37,7 @@ export function CalibratePage({ node, channel }: { node: string; channel: string
         if (gone) return;
         state.value = now;
         config.value = orders;
-        if (now.raw !== null) seen.value = saw(seen.peek(), { at: now.raw.at, raw: now.raw.value });
+        if (now.raw !== null && now.raw.at > since.peek()) seen.value = saw(seen.peek(), { at: now.raw.at, raw: now.raw.value });
         failed.value = false;
       } catch {
         failed.value = true;
@@ -56,7 +58,7 @@ export function CalibratePage({ node, channel }: { node: string; channel: string
       {failed.value && <Unreachable />}
       <Live state={state.value} seen={seen.value} quantity={quantity} />
       {mayChange.value === true && config.value !== null && <Pace node={node} config={config.value} />}
-      {mayChange.value === true && <Wizard node={node} channel={channel} quantity={quantity} state={state.value} seen={seen} config={config} />}
+      {mayChange.value === true && <Wizard node={node} channel={channel} quantity={quantity} state={state.value} seen={seen} since={since} config={config} />}
       <Earlier calibrations={state.value.calibrations} />
     </>
   );
@@ -134,10 +136,11 @@ interface WizardProps {
   quantity: string;
   state: ChannelState;
   seen: Signal<Seen[]>;
+  since: Signal<number>;
   config: Signal<ConfigState | null>;
 }
 
-function Wizard({ node, channel, quantity, state, seen, config }: WizardProps) {
+function Wizard({ node, channel, quantity, state, seen, since, config }: WizardProps) {
   const curves = curvesOf(quantity, state.raw?.from === "probe");
   const chosen = useSignal(state.calibrations[0]?.curve ?? curves[0]?.name ?? "linear");
   const points = useSignal<Point[]>([]);
@@ -162,7 +165,7 @@ function Wizard({ node, channel, quantity, state, seen, config }: WizardProps) {
           </li>
         ))}
       </ol>
-      {points.value.length < most && <Take key={points.value.length} n={points.value.length + 1} curve={curve} quantity={quantity} state={state} seen={seen} points={points} />}
+      {points.value.length < most && <Take key={points.value.length} n={points.value.length + 1} curve={curve} quantity={quantity} state={state} seen={seen} since={since} points={points} />}
       {points.value.length >= least && (
         <Review node={node} channel={channel} curve={curve} quantity={quantity} unit={state.unit} points={points.value} saved={(version) => (saved.value = { version })} />
       )}
@@ -181,10 +184,11 @@ interface TakeProps {
   quantity: string;
   state: ChannelState;
   seen: Signal<Seen[]>;
+  since: Signal<number>;
   points: Signal<Point[]>;
 }
 
-function Take({ n, curve, quantity, state, seen, points }: TakeProps) {
+function Take({ n, curve, quantity, state, seen, since, points }: TakeProps) {
   const reference = useSignal("");
   const measured = state.raw?.temperature ?? null;
   const temperature = useSignal(measured === null ? "25" : String(Math.round(measured * 10) / 10));
@@ -199,6 +203,7 @@ function Take({ n, curve, quantity, state, seen, points }: TakeProps) {
       { raw: median(seen.peek()), value, ...(curve.temperature && celsius !== null ? { temperature: celsius } : {}) },
     ];
     // The next point is another water or another soil.
+    since.value = seen.peek().at(-1)?.at ?? 0;
     seen.value = [];
   };
   return (

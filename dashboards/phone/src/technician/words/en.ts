@@ -183,5 +183,11 @@ export const en: Words = {
   "reason.slope": "far off the usual slope",
   "reason.no_temperature": "it needs a temperature channel",
   "reason.not_stored": "the node could not store it",
+  "reason.time_back": "its clock was put back; its readings are kept by their arrival",
+  "reason.anonymous": "it connects without a password",
+  "reason.client_id": "its client id is not the node's id",
+  "reason.foreign_topic": "it sends under another node's id",
+  "reason.tls_alert": "it ended the TLS handshake",
+  "reason.tls_silent": "it connects and says nothing",
   "reason.other": "another reason, see the detail",
 };

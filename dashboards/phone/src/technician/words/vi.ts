@@ -181,5 +181,11 @@ export const vi = {
   "reason.slope": "độ dốc quá xa bình thường",
   "reason.no_temperature": "cần kênh nhiệt độ",
   "reason.not_stored": "nút không lưu được",
+  "reason.time_back": "đồng hồ bị lùi; số đo vẫn được lưu theo lúc nhận",
+  "reason.anonymous": "nối mà không có mật khẩu",
+  "reason.client_id": "tên khi nối khác mã nút",
+  "reason.foreign_topic": "gửi dưới tên nút khác",
+  "reason.tls_alert": "bỏ bắt tay TLS giữa chừng",
+  "reason.tls_silent": "nối mà im lặng",
   "reason.other": "lý do khác, xem chi tiết",
 };
