@@ -2,6 +2,7 @@
 //
 // URL is a gateway on this machine that runs `sen demo` with an image of an esp32c3 ready, DICTIONARIES the folder with the
 // technician's vi.ts and en.ts, NODE and CHANNEL one of its channels whose probe gives the quantity itself.
+import { fakeBoard } from "./board.mjs";
 import { must, open, shot } from "./eyes.mjs";
 
 const [url, dictionaries, node, channel] = process.argv.slice(2);
@@ -126,18 +127,48 @@ await look("calibrate", async () => {
   return line.split("\n")[0];
 });
 
-await look("flash-without-serial", async () => {
-  // A page that is no secure one, or another browser.
-  await page.addInitScript(() => Object.defineProperty(Navigator.prototype, "serial", { get: () => undefined, configurable: true }));
-  await page.addInitScript(() => delete Navigator.prototype.serial);
+/** Fills in the form and has it shown what would be written. */
+async function show(board) {
   await page.goto("about:blank");
-  await go("/flash/pond-9");
-  await id("no-serial").waitFor();
-  must((await id("no-serial").innerText()).includes("sen flash pond-9 --board esp32c3"), "no command");
+  await go(`/flash/${board}`);
   await field("host").fill("192.168.1.10");
   await page.locator('input[type="checkbox"]').check();
   await id("show").click();
   await id("part-0").waitFor();
+}
+
+await look("flash-another-chip", async () => {
+  await page.addInitScript(fakeBoard, { chip: 9 });
+  await show("pond-9");
+  let asked = 0;
+  page.on("request", (request) => (asked += Number(request.postData()?.includes('"write":true') ?? false)));
+  await id("write").click();
+  await page.getByText("ESP32-S3").waitFor();
+  must((await page.evaluate(() => onBoard())).length === 0, "written all the same");
+  must(asked === 0, "the node lost its password");
+  await oneLanguage();
+});
+
+await look("flash", async () => {
+  await page.addInitScript(fakeBoard, { chip: 5 });
+  await show("pond-9");
+  const given = page.waitForResponse((r) => r.request().postData()?.includes('"write":true') ?? false);
+  await id("write").click();
+  const parts = await (await given).json();
+  await page.waitForSelector('[data-testid="progress"][data-percent="100"]', { timeout: 60_000 });
+  const wanted = parts.writes.map(({ offset, length, sha256 }) => ({ offset, length, sha256 }));
+  const found = await page.evaluate(() => onBoard());
+  must(JSON.stringify(found) === JSON.stringify(wanted), `${JSON.stringify(found)}, not ${JSON.stringify(wanted)}`);
+  must((await id("password").innerText()) === parts.password, "not the password that is on the board");
+  await everywhere("flashed");
+  return wanted.map(({ offset, length }) => `${length} bytes at ${offset}`).join(", ");
+});
+
+await look("flash-without-serial", async () => {
+  // A page that is no secure one, or another browser.
+  await page.addInitScript(() => delete Navigator.prototype.serial);
+  await show("pond-9");
+  must((await id("no-serial").innerText()).includes("sen flash pond-9 --board esp32c3"), "no command");
   must((await id(`part-${0xb000}`).innerText()).includes("0xb000"), "no node configuration");
   must((await id("write").count()) === 0, "offers what it can't do");
   await everywhere("flash");

@@ -1,11 +1,14 @@
 /** Every node: where it stands, whether it is let in, what it runs, why it was refused. */
 import { useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { getNodes } from "../api/client";
+import { get, getNodes } from "../api/client";
+import { isObject, list, number, object, text } from "../api/read";
 import type { Node } from "../api/types";
-import { nodes, plotOf } from "../model/store";
+import { clock, nodes, plotOf } from "../model/store";
 import { Unreachable } from "../parts/notice";
 import { type Access, type ConfigState, getAccess, getConfig, getRefusals, mayChange, type OfNode } from "./api";
+import { formatWhen } from "../format/time";
+import { Box } from "./parts";
 import { reasonWords, say } from "./words";
 
 const AGAIN_AFTER_MS = 10_000;
@@ -14,12 +17,14 @@ const MOST_ROWS = 60;
 
 export function ListPage() {
   const access = useSignal<Access[]>([]);
+  const strangers = useSignal<Stranger[]>([]);
   const failed = useSignal(false);
   const load = async () => {
     if (document.hidden) return;
     try {
       nodes.value = await getNodes();
       if (mayChange.peek() === true) access.value = await getAccess();
+      strangers.value = await getStrangers();
       failed.value = false;
     } catch {
       failed.value = true;
@@ -54,8 +59,40 @@ export function ListPage() {
           <Row key={node.id} node={node} access={access.value.find((a) => a.id === node.id)} />
         ))}
       </div>
+      {strangers.value.length > 0 && (
+        <Box title={say("list.strangers")}>
+          <p class="tech-dim">{say("list.strangers.why")}</p>
+          <ul data-testid="strangers">
+            {strangers.value.map((s) => (
+              <li key={`${s.from}/${s.reason}`}>
+                <b>{s.from}</b> · {formatWhen(s.at, clock.value)}
+                <p>{reasonWords(s.reason)}</p>
+              </li>
+            ))}
+          </ul>
+        </Box>
+      )}
     </>
   );
+}
+
+/** A connection that ended before it could say which node it was. */
+interface Stranger {
+  from: string;
+  reason: string;
+  at: number;
+}
+
+/** The last of each address and reason. */
+async function getStrangers(): Promise<Stranger[]> {
+  const found = new Map<string, Stranger>();
+  for (const entry of list(object(await get("refused"), "refused").last).filter(isObject)) {
+    // The port differs at each try.
+    const from = text(entry.from).replace(/:\d+$/, "");
+    const key = `${from}/${text(entry.reason)}`;
+    if (from !== "" && text(entry.node) === "" && !found.has(key)) found.set(key, { from, reason: text(entry.reason), at: number(entry.at) });
+  }
+  return [...found.values()];
 }
 
 /** A refusal so long ago says nothing of today. */

@@ -21,6 +21,8 @@ export const en: Words = {
   "list.add": "Add a node",
   "list.claim": "Claim by code",
   "list.flash": "Flash a board",
+  "list.strangers": "Refused before it could say its name",
+  "list.strangers.why": "Which node it is nobody knows: only its address.",
   "state.waiting": "Waiting to be claimed",
   "state.revoked": "Revoked",
   "state.in": "Let in",

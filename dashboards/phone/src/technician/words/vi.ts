@@ -19,6 +19,8 @@ export const vi = {
   "list.add": "Thêm nút đo",
   "list.claim": "Nhận nút đo bằng mã",
   "list.flash": "Nạp bo mạch",
+  "list.strangers": "Bị từ chối khi chưa nói tên",
+  "list.strangers.why": "Chưa biết là nút nào: chỉ biết địa chỉ mạng.",
   "state.waiting": "Chờ nhận vào thửa",
   "state.revoked": "Đã khóa",
   "state.in": "Được vào",
