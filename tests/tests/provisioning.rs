@@ -585,12 +585,16 @@ async fn the_page_gets_the_bytes_that_sen_flash_writes() -> Result<()> {
         "{listed}"
     );
 
+    let gateway = &sen;
     let ask = |board: &str, write: bool| {
         let body = json!({"board": board, "host": "192.168.1.10", "wifi": "Trại tôm",
             "wifi_password": "mật khẩu 9", "write": write});
         async move {
             let path = "/api/v1/nodes/pond-3/flash";
-            sen.http().send_json(Method::POST, path, &body, None).await
+            gateway
+                .http()
+                .send_json(Method::POST, path, &body, None)
+                .await
         }
     };
     for (board, status, said) in [
