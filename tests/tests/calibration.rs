@@ -42,16 +42,11 @@ impl Bench {
             boot: 1,
         };
         let soil = Channel::parse("soil_moisture").ok_or_else(|| anyhow::anyhow!("no channel"))?;
-        let started = Node::start_with(
-            identity,
-            NodeConfig::default(),
-            RamOutbox::new(),
-            NoSettings,
-            None,
-        );
-        let Ok(mut node) = started.await else {
-            anyhow::bail!("RAM fails");
-        };
+        let outbox = RamOutbox::new();
+        let default = NodeConfig::default();
+        let started = Node::start_with(identity, default, outbox, NoSettings, None);
+        // RAM does not fail.
+        let Ok(mut node) = started.await;
         node.connected(0);
         Ok(Self {
             node,
@@ -147,8 +142,10 @@ async fn a_probe_that_nobody_has_calibrated_is_calibrated_by_its_live_raw_value(
         json!({"curve": "capacitive", "who": "linh",
             "points": [{"raw": 2800, "value": 3}, {"raw": wet, "value": 45}]})
     };
-    let send = |body: Value| async {
-        sen.http()
+    let gateway = &sen;
+    let send = |body: Value| async move {
+        gateway
+            .http()
             .send_json(Method::POST, CHANNEL, &body, None)
             .await
     };

@@ -577,11 +577,11 @@ async fn the_page_gets_the_bytes_that_sen_flash_writes() -> Result<()> {
     std::fs::write(folder.join("esp32s3.bin"), esp::image())?;
     let listed = sen.http().json("/api/v1/images").await?;
     ensure!(
-        listed[1]["board"] == "esp32c3" && listed[1]["problem"] == Value::Null,
+        listed[0]["board"] == "esp32c3" && listed[0]["problem"] == Value::Null,
         "{listed}"
     );
     ensure!(
-        listed[0].to_string().contains("damaged") && listed[2].to_string().contains("another chip"),
+        listed[1].to_string().contains("damaged") && listed[2].to_string().contains("another chip"),
         "{listed}"
     );
 
