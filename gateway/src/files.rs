@@ -5,6 +5,16 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+/// What lies beside the journal in the data folder and can't be made again: the key that every node has pinned, with its
+/// certificate, and the operator's token. A backup takes them along.
+pub const IRREPLACEABLE: [&str; 3] = [KEY_FILE, CERTIFICATE_FILE, OPERATOR_FILE];
+/// The gateway's key towards nodes.
+pub const KEY_FILE: &str = "node-tls.key";
+/// Its certificate.
+pub const CERTIFICATE_FILE: &str = "node-tls.crt";
+/// What an operator shows to change something.
+pub const OPERATOR_FILE: &str = "operator.token";
+
 /// Writes a file under its name only when all of it is on disk. `mode` as in chmod.
 ///
 /// # Errors

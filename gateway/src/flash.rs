@@ -4,7 +4,10 @@
 //! brings it onto the board. Nothing here touches a port: what is shown before is what is written.
 
 pub mod elf;
+pub mod esp;
+pub mod images;
 pub mod layout;
+pub mod order;
 pub mod tool;
 
 use std::fmt;
@@ -25,6 +28,9 @@ pub enum FlashError {
     /// The layout can't be used.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// The program in it can't be used.
+    #[error(transparent)]
+    Esp(#[from] esp::EspError),
     /// There is nowhere to put the node configuration.
     #[error("the layout has no partition {PARTITION}: it is of another firmware")]
     NoPlace,
@@ -152,6 +158,7 @@ impl Job {
             match kind {
                 // What lies around the page in the image is written too: one write, page included.
                 Kind::Esp => {
+                    esp::check(&bytes, layout, node.board)?;
                     put(&mut bytes, offset as usize, &own.bytes);
                     inlaid = Some(own.clone());
                 }
@@ -230,7 +237,7 @@ fn put(flash: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
 mod tests {
     use sen_wire::provision::{Gateway, Hidden, Tls, Wifi};
 
-    use super::layout::tests::table;
+    use super::esp::tests::image;
     use super::*;
 
     fn node() -> Provision<'static> {
@@ -250,23 +257,9 @@ mod tests {
 
     const CSV: &str = "# name, type, subtype, offset, size\nprogram, app, factory, 0x0, 0x30000\nsen_node, data, undefined, 0x7f000, 0x1000\n";
 
-    /// As `espflash save-image --merge` lays it out: bootloader, table, an application at 0x10000.
-    fn esp_image() -> Vec<u8> {
-        let mut image = vec![0xff; 0x10000];
-        image[..4].copy_from_slice(&[0xe9, 3, 2, 0x20]);
-        let rows = table(&[
-            ("otadata", 0x9000, 0x2000),
-            ("sen_node", 0xb000, 0x1000),
-            ("ota_0", 0x10000, 0x10_0000),
-        ]);
-        image[0x8000..0x8000 + rows.len()].copy_from_slice(&rows);
-        image.extend([0xe9; 5000]);
-        image
-    }
-
     #[test]
     fn an_esp_image_carries_the_configuration_in_its_partition_and_nothing_else_changes() {
-        let image = esp_image();
+        let image = image(5);
         let job = Job::new(
             Some(("a.bin".into(), image.clone())),
             Kind::Esp,

@@ -6,16 +6,18 @@
 //!
 //! A node that nobody has claimed yet stands on the plot [`UNCLAIMED`]: what it sends is stored from the first minute on.
 
-use rusqlite::{Connection, OptionalExtension, params};
-use sen_wire::id::check_id;
-use sen_wire::limits::MAX_HELLO_TEXT;
-use serde::Serialize;
-use utoipa::ToSchema;
-
 use crate::config::Secret;
 use crate::reading::{Millis, NodeNum};
 use crate::registry::{changed, generate, hash};
+use rusqlite::{Connection, OptionalExtension, params};
+use sen_wire::id::check_id;
+use sen_wire::limits::MAX_HELLO_TEXT;
 
+pub use access::{Access, access, list};
+pub use claim::{Claim, claim, new_claim_code};
+
+mod access;
+mod claim;
 pub mod code;
 pub mod label;
 pub mod orders;
@@ -39,6 +41,9 @@ pub enum NodeError {
     /// Something in the request is wrong.
     #[error("{0}")]
     Fault(String),
+    /// A calibration makes no sense.
+    #[error("{0}: {1}")]
+    Calibration(sen_wire::Channel, sen_wire::RefusalReason),
     /// No node has this code.
     #[error("no node has the claim code {0}; look at the label again")]
     NoSuchCode(String),
@@ -121,7 +126,7 @@ pub fn add(c: &Connection, new: &NewNode, now: Millis) -> Result<Made, NodeError
     )?;
     let claim_code = match new.plot {
         Some(_) => None,
-        None => Some(new_code(c, number(c, &new.id)?, now)?),
+        None => Some(claim::new_code(c, number(c, &new.id)?, now)?),
     };
     changed(c)?;
     Ok(Made {
@@ -144,6 +149,27 @@ pub fn new_password(c: &Connection, id: &str) -> Result<Secret, NodeError> {
     )?;
     changed(c)?;
     Ok(password)
+}
+
+/// A password for a board that is about to be written: of a node that is added by this, or in place of the old one of a node
+/// that is known, whose board this is from now on. Answers also the claim code of a new one.
+///
+/// # Errors
+/// [`NodeError`].
+pub fn credentials(
+    c: &Connection,
+    new: NewNode,
+    now: Millis,
+) -> Result<(Secret, Option<String>), NodeError> {
+    if number(c, &new.id).is_ok() {
+        let password = new_password(c, &new.id)?;
+        if let Some(board) = &new.board {
+            set_board(c, &new.id, board)?;
+        }
+        return Ok((password, None));
+    }
+    let made = add(c, &new, now)?;
+    Ok((made.password, made.claim_code))
 }
 
 /// Sets the board that a node is flashed for: its hello is checked against this.
@@ -184,128 +210,6 @@ pub fn revoke(c: &Connection, id: &str, now: Millis) -> Result<(), NodeError> {
     Ok(())
 }
 
-/// A new claim code in place of the old one: for a node that moves on, or a label that was seen by others.
-///
-/// # Errors
-/// [`NodeError`].
-pub fn new_claim_code(c: &Connection, id: &str, now: Millis) -> Result<String, NodeError> {
-    let num = number(c, id)?;
-    let code = new_code(c, num, now)?;
-    changed(c)?;
-    Ok(code)
-}
-
-/// Who claims a node, and where it shall stand.
-#[derive(Debug, Clone)]
-pub struct Claim {
-    /// The code on the label, in any spelling.
-    pub code: String,
-    /// The plot.
-    pub plot: String,
-    /// A new name; the old one stays if left out.
-    pub name: Option<String>,
-    /// Who says so.
-    pub who: String,
-}
-
-/// Binds a node to a plot; answers the node's id. A code works once.
-///
-/// # Errors
-/// [`NodeError`].
-pub fn claim(c: &Connection, claim: &Claim, now: Millis) -> Result<String, NodeError> {
-    let code = code::normal(&claim.code).ok_or_else(|| {
-        NodeError::Fault("a claim code has eight letters and digits, such as 7K4M-Q2XD".to_owned())
-    })?;
-    let found: Option<(NodeNum, Option<Millis>)> = c
-        .query_row(
-            "SELECT node, used FROM claim WHERE code = ?1",
-            [&code],
-            |r| Ok((r.get(0)?, r.get(1)?)),
-        )
-        .optional()?;
-    let num = match found {
-        None => return Err(NodeError::NoSuchCode(code)),
-        Some((_, Some(_))) => return Err(NodeError::Used(code)),
-        Some((num, None)) => num,
-    };
-    let plot = existing_plot(c, &claim.plot)?;
-    c.execute(
-        "UPDATE node SET plot = ?2, name = coalesce(?3, name) WHERE num = ?1",
-        params![num, plot, claim.name],
-    )?;
-    c.execute(
-        "UPDATE claim SET used = ?2, who = ?3 WHERE node = ?1",
-        params![num, now, claim.who],
-    )?;
-    changed(c)?;
-    Ok(c.query_row("SELECT id FROM node WHERE num = ?1", [num], |r| r.get(0))?)
-}
-
-/// How a node stands with the gateway.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Access {
-    /// Id.
-    pub id: String,
-    /// Name.
-    pub name: String,
-    /// Farm; `null` until it is claimed.
-    pub farm: Option<String>,
-    /// Plot; `null` until it is claimed.
-    pub plot: Option<String>,
-    /// The board that it was flashed for.
-    pub board: Option<String>,
-    /// Since when it is refused, ms UTC.
-    pub revoked_at: Option<Millis>,
-    /// The claim code that still works.
-    pub claim_code: Option<String>,
-    /// When it was claimed by a code, ms UTC.
-    pub claimed_at: Option<Millis>,
-    /// By whom.
-    pub claimed_by: Option<String>,
-    /// Version of the configuration that it should have.
-    pub config_version: Option<u32>,
-}
-
-/// All nodes, in order of id.
-///
-/// # Errors
-/// What SQLite says.
-pub fn list(c: &Connection) -> rusqlite::Result<Vec<Access>> {
-    c.prepare_cached(
-        "SELECT node.id, node.name, plot.farm, plot.id, board, revoked, code, used, who,
-                (SELECT max(version) FROM node_config WHERE node_config.node = num)
-         FROM node LEFT JOIN plot ON plot.id = node.plot LEFT JOIN claim ON claim.node = num ORDER BY node.id",
-    )?
-    .query_map([], |r| {
-        let place = |value: Option<String>| value.filter(|v| v != UNCLAIMED);
-        let used: Option<Millis> = r.get(7)?;
-        Ok(Access {
-            id: r.get(0)?,
-            name: r.get(1)?,
-            farm: place(r.get(2)?),
-            plot: place(r.get(3)?),
-            board: r.get(4)?,
-            revoked_at: r.get(5)?,
-            claim_code: r.get::<_, Option<String>>(6)?.filter(|_| used.is_none()),
-            claimed_at: used,
-            claimed_by: r.get(8)?,
-            config_version: r.get(9)?,
-        })
-    })?
-    .collect()
-}
-
-/// One node.
-///
-/// # Errors
-/// [`NodeError`].
-pub fn access(c: &Connection, id: &str) -> Result<Access, NodeError> {
-    list(c)?
-        .into_iter()
-        .find(|n| n.id == id)
-        .ok_or_else(|| NodeError::Unknown(id.to_owned()))
-}
-
 /// Text within HTML.
 pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
@@ -342,23 +246,6 @@ fn waiting_room(c: &Connection) -> rusqlite::Result<&'static str> {
         params![UNCLAIMED, UNCLAIMED_NAME],
     )?;
     Ok(UNCLAIMED)
-}
-
-fn new_code(c: &Connection, num: NodeNum, now: Millis) -> rusqlite::Result<String> {
-    loop {
-        let code = code::generate();
-        let taken = c
-            .query_row("SELECT 1 FROM claim WHERE code = ?1", [&code], |_| Ok(()))
-            .optional()?
-            .is_some();
-        if !taken {
-            c.execute(
-                "INSERT OR REPLACE INTO claim (node, code, made) VALUES (?1, ?2, ?3)",
-                params![num, code, now],
-            )?;
-            return Ok(code);
-        }
-    }
 }
 
 #[cfg(test)]

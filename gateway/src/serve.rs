@@ -14,6 +14,7 @@ use crate::broker::identity::Identity;
 use crate::broker::{DoorError, DoorState};
 use crate::clock::Clock;
 use crate::config::{Broker, Config};
+use crate::flash::order::Door;
 use crate::influx::{self, Sink};
 use crate::ingest::Ingest;
 use crate::ingest::refusals::Refusals;
@@ -21,7 +22,7 @@ use crate::journal::retention::{self, Retention};
 use crate::journal::{Folder, Journal, OpenError, ReadError, StoreError};
 use crate::live::Live;
 use crate::registry::Known;
-use crate::web::{self, OperatorToken, Web};
+use crate::web::{self, OperatorToken, Web, Workbench};
 
 /// How long a stop waits for open pages.
 const PAGES: Duration = Duration::from_secs(2);
@@ -118,7 +119,11 @@ impl Gateway {
         let listener = web::bind(config.web).await?;
         let web_addr = listener.local_addr().unwrap_or(config.web);
         let known = journal.insist(async || Known::load(&journal).await).await?;
-        let refusals = Arc::new(Refusals::default());
+        let refusals = Arc::new(
+            journal
+                .insist(async || Refusals::load(&journal).await)
+                .await?,
+        );
         let ingest = Ingest::new(
             journal.clone(),
             known.clone(),
@@ -126,6 +131,7 @@ impl Gateway {
             clock.clone(),
         );
         let clocks = ingest.clocks();
+        let uncalibrated = ingest.uncalibrated();
         let cursors: &[&str] = if config.influx.is_some() {
             &[influx::CURSOR]
         } else {
@@ -158,6 +164,11 @@ impl Gateway {
             tokio::spawn(live.clone().follow(journal.clone(), at, rest.clone())),
             tokio::spawn(Folder::new(journal.clone(), config.fold_every).run(rest.clone())),
             tokio::spawn(known.clone().follow(journal.clone(), rest.clone())),
+            tokio::spawn(
+                refusals
+                    .clone()
+                    .run(journal.clone(), clock.clone(), rest.clone()),
+            ),
         ];
         let disk = retention::SharedStatus::default();
         let retention = Retention::new(
@@ -173,6 +184,7 @@ impl Gateway {
         })?;
         tasks.push(tokio::spawn(retention.run(rest.clone())));
         let state = Arc::new(DoorState::default());
+        let (mut key, mut external_port) = (None, None);
         let ((mqtt, mqtts), door_mode, door) = match config.broker {
             Broker::Embedded { listen, tls, open } => {
                 let tls = match tls {
@@ -185,6 +197,7 @@ impl Gateway {
                     None => None,
                 };
                 let pin = tls.as_ref().map(|(_, identity)| identity.pin());
+                key = tls.as_ref().map(|(_, identity)| *identity.point());
                 let doors = Doors {
                     plain: listen,
                     tls,
@@ -203,6 +216,7 @@ impl Gateway {
                 (bound, "embedded", tokio::spawn(run))
             }
             Broker::External(external) => {
+                external_port = Some(external.port);
                 let link = Link::new(&external, ingest, known.clone(), state.clone())?;
                 (
                     (None, None),
@@ -229,8 +243,16 @@ impl Gateway {
             None => (None, None, None),
         };
         let operator = Arc::new(OperatorToken::load_or_make(&config.data_dir)?);
+        let workbench = Arc::new(Workbench {
+            door: Door {
+                plain: mqtt.map(|addr| addr.port()).or(external_port),
+                secured: mqtts.as_ref().map(|(addr, _)| addr.port()).zip(key),
+            },
+            data_dir: config.data_dir.clone(),
+        });
         let web = Web {
             operator,
+            workbench,
             name: config.name,
             demo,
             started_at: clock.now(),
@@ -239,6 +261,7 @@ impl Gateway {
             live,
             refusals,
             clocks,
+            uncalibrated,
             door: state,
             door_mode,
             influx,

@@ -17,6 +17,7 @@ pub mod browser;
 pub mod device;
 pub mod dice;
 pub mod disk;
+pub mod esp;
 pub mod fake_influx;
 pub mod herd;
 pub mod http;

@@ -12,7 +12,7 @@ use sen_tests::device::now_ms;
 use sen_tests::mqtt::{Client, Who};
 use sen_tests::net::free_addr;
 use sen_tests::sen::{Sen, Setup, password};
-use sen_tests::{tls, wait};
+use sen_tests::{esp, tls, wait};
 use sen_wire::provision::{Provision, Tls};
 use sen_wire::{Hello, NodeConfig, RefusalReason};
 use serde_json::{Value, json};
@@ -514,6 +514,9 @@ async fn a_node_is_configured_and_calibrated_and_has_the_last_word() -> Result<(
         config.sample_every_s == 60 && config.calibrations.len() == 1,
         "{config:?}"
     );
+    // Whoever looks days later still sees why.
+    let refusals = sen.http().json("/api/v1/nodes/node-01/refusals").await?;
+    ensure!(refusals[0]["reason"] == "no_temperature", "{refusals}");
     let history = sen.http().json(&format!("{path}/history")).await?;
     let who: Vec<&str> = history
         .as_array()
@@ -560,34 +563,116 @@ async fn the_image_of_another_board_is_named() -> Result<()> {
     Ok(())
 }
 
-/// All of an ESP32's flash as `espflash save-image --merge` lays it out, with an application that is none.
-fn esp_image() -> Vec<u8> {
-    let mut image = vec![0xff; 0x10000];
-    image[..4].copy_from_slice(&[0xe9, 3, 2, 0x20]);
-    let mut at = 0x8000;
-    for (name, kind, offset, size) in [
-        ("otadata", [1, 0], 0x9000_u32, 0x2000_u32),
-        ("sen_node", [1, 6], 0xb000, 0x1000),
-        ("ota_0", [0, 0x10], 0x10000, 0x10_0000),
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_gets_the_bytes_that_sen_flash_writes() -> Result<()> {
+    let (sen, _) = with_tls(0).await?;
+    let folder = sen.dir().join("data/images");
+    ensure!(sen.http().json("/api/v1/images").await? == json!([]));
+    std::fs::create_dir(&folder)?;
+    let image = folder.join("esp32c3.bin");
+    std::fs::write(&image, esp::image())?;
+    let mut torn = esp::image();
+    torn[0x10100] ^= 1;
+    std::fs::write(folder.join("esp32c3-torn.bin"), &torn)?;
+    std::fs::write(folder.join("esp32s3.bin"), esp::image())?;
+    let listed = sen.http().json("/api/v1/images").await?;
+    ensure!(
+        listed[0]["board"] == "esp32c3" && listed[0]["problem"] == Value::Null,
+        "{listed}"
+    );
+    ensure!(
+        listed[1].to_string().contains("damaged") && listed[2].to_string().contains("another chip"),
+        "{listed}"
+    );
+
+    let gateway = &sen;
+    let ask = |board: &str, write: bool| {
+        let body = json!({"board": board, "host": "192.168.1.10", "wifi": "Trại tôm",
+            "wifi_password": "mật khẩu 9", "write": write});
+        async move {
+            let path = "/api/v1/nodes/pond-3/flash";
+            gateway
+                .http()
+                .send_json(Method::POST, path, &body, None)
+                .await
+        }
+    };
+    for (board, status, said) in [
+        ("esp32c3-torn", 400, "damaged"),
+        ("esp32s3", 400, "another chip"),
+        ("stm32", 404, "images/"),
+        ("../../sen", 404, "images/"),
     ] {
-        let mut entry = vec![0xaa, 0x50];
-        entry.extend(kind);
-        entry.extend(offset.to_le_bytes());
-        entry.extend(size.to_le_bytes());
-        entry.extend(name.as_bytes());
-        entry.resize(32, 0);
-        image[at..at + 32].copy_from_slice(&entry);
-        at += 32;
+        let (found, answer) = ask(board, true).await?;
+        ensure!(
+            found == status && answer.to_string().contains(said),
+            "{board}: {answer}"
+        );
     }
-    image.extend([0x42; 3000]);
-    image
+    let (status, shown) = ask("esp32c3", false).await?;
+    ensure!(
+        status == 200
+            && shown["writes"][0]["data"] == Value::Null
+            && shown["password"] == Value::Null,
+        "{shown}"
+    );
+    ensure!(
+        shown["inlaid"]["partition"] == "sen_node" && shown["inlaid"]["offset"] == 0xb000,
+        "{shown}"
+    );
+    ensure!(
+        sen.http().json("/api/v1/nodes").await? == json!([]),
+        "a rehearsal made a node"
+    );
+
+    let (status, parts) = ask("esp32c3", true).await?;
+    ensure!(status == 200, "{parts}");
+    let text = |at: &str| {
+        parts
+            .pointer(at)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let bytes = base64::Engine::decode(
+        &base64::engine::general_purpose::STANDARD,
+        text("/writes/0/data"),
+    )?;
+    ensure!(!text("/claim_code").is_empty(), "no claim code");
+    let file = |name: &str| sen.dir().join(name).display().to_string();
+    std::fs::write(file("password.txt"), text("/password"))?;
+    std::fs::write(file("wifi.txt"), "mật khẩu 9\n")?;
+    let (image, out) = (image.display().to_string(), file("out.bin"));
+    sen.run(&[
+        "flash",
+        "pond-3",
+        "--board",
+        "esp32c3",
+        "--image",
+        &image,
+        "--host",
+        "192.168.1.10",
+        "--wifi",
+        "Trại tôm",
+        "--wifi-password-file",
+        &file("wifi.txt"),
+        "--password-file",
+        &file("password.txt"),
+        "--out",
+        &out,
+    ])?
+    .success()?;
+    ensure!(
+        std::fs::read(&out)? == bytes,
+        "the page would write something else"
+    );
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_flashed_is_what_was_asked_for_and_gets_in() -> Result<()> {
     let (sen, addr) = with_tls(0).await?;
     let file = |name: &str| sen.dir().join(name);
-    let image = esp_image();
+    let image = esp::image();
     std::fs::write(file("board.bin"), &image)?;
     std::fs::write(file("wifi.txt"), "mật khẩu 9\n")?;
     let path = |name: &str| file(name).display().to_string();
@@ -612,7 +697,7 @@ async fn what_is_flashed_is_what_was_asked_for_and_gets_in() -> Result<()> {
         .success()?
         .out;
     for part in [
-        "offset 0x0, length 68536 bytes",
+        "offset 0x0, length 68576 bytes",
         "sha256 ",
         "write-bin --chip esp32c3 0x0",
         "laid into it before: node configuration",

@@ -6,7 +6,7 @@ import { PlotsPage } from "./pages/plots";
 import { TodayPage } from "./pages/today";
 import { Announcer } from "./parts/announcer";
 import { Header } from "./parts/header";
-import { LazyChart, LazyLetters, LazyMore } from "./parts/lazy";
+import { LazyChart, LazyLetters, LazyMore, LazyTechnician } from "./parts/lazy";
 import { Nav } from "./parts/nav";
 import { type Route, route } from "./route";
 import { channelName } from "./words";
@@ -42,10 +42,12 @@ function Page({ at }: { at: Route }) {
       return <LazyChart key={`${at.node}/${at.channel}`} node={at.node} channel={at.channel} />;
     case "letters":
       return <LazyLetters />;
+    case "tech":
+      return <LazyTechnician at={at.at} />;
   }
 }
 
-const TITLES = { today: "nav.today", plots: "nav.plots", more: "nav.more", letters: "letters.title" } as const;
+const TITLES = { today: "nav.today", plots: "nav.plots", more: "nav.more", letters: "letters.title", tech: "tech.title" } as const;
 
 function titleOf(at: Route): string {
   if (at.page === "chart") {

@@ -6,11 +6,15 @@ export type Route =
   | { page: "plots" }
   | { page: "more" }
   | { page: "letters" }
+  /** The technician's pages find their own way from here. */
+  | { page: "tech"; at: string[] }
   | { page: "chart"; node: string; channel: string };
 
 export function parseRoute(hash: string): Route {
-  const [page, node, channel] = hash.replace(/^#\/?/, "").split("/").map(decode);
+  const parts = hash.replace(/^#\/?/, "").split("/").map(decode);
+  const [page, node, channel] = parts;
   if (page === "plots" || page === "more" || page === "letters") return { page };
+  if (page === "tech") return { page, at: parts.slice(1).filter((part) => part !== "") };
   if (page === "c" && node && channel) return { page: "chart", node, channel };
   return { page: "today" };
 }
@@ -27,7 +31,7 @@ export const chartHref = (at: { node: string; channel: string }): string =>
   `#/c/${encodeURIComponent(at.node)}/${encodeURIComponent(at.channel)}`;
 
 /** Pages that are opened from another one, and begin at their top. */
-const isInner = ({ page }: Route): boolean => page === "chart" || page === "letters";
+const isInner = ({ page }: Route): boolean => page === "chart" || page === "letters" || page === "tech";
 
 export const route = signal<Route>({ page: "today" });
 /** Where "back" leads from a page without a tab: the tab that it was opened from. */

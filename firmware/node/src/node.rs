@@ -1,6 +1,7 @@
 //! The node as a state machine: told the uptime and what happened, it says what to publish and when to wake it.
 
 mod configure;
+mod uncalibrated;
 
 use core::ops::ControlFlow;
 
@@ -9,7 +10,7 @@ use sen_wire::{
     config, limits::MAX_PACK_RECORDS, senml::PackWriter, topic::Kind,
 };
 
-use self::configure::restored;
+use self::{configure::restored, uncalibrated::Uncalibrated};
 use crate::{
     calibration::calibrated,
     clock::Clock,
@@ -69,6 +70,7 @@ pub struct Node<S, C = NoSettings> {
     /// The last configuration that was refused, since one was taken.
     refused: Option<Refusal>,
     urgency: Urgency,
+    uncalibrated: Uncalibrated,
     /// The newest reading of a sweep that passed a limit.
     urgent: Option<Ids>,
     clock: Clock,
@@ -133,6 +135,7 @@ impl<S: Storage, C: Settings> Node<S, C> {
             board,
             refused,
             urgency: Urgency::default(),
+            uncalibrated: Uncalibrated::default(),
             urgent: None,
             storage,
             next_seq: 0,
@@ -192,6 +195,7 @@ impl<S: Storage, C: Settings> Node<S, C> {
         self.schedule.mark_done(self.clock.wall(now));
         self.recorded_at = now;
         self.next_sample_at = self.sample_at(now);
+        self.uncalibrated.take(now, &self.config, samples);
         let values: heapless::Vec<Sample, { sen_wire::limits::MAX_CONFIG_CHANNELS }> = samples
             .as_slice()
             .iter()
@@ -275,6 +279,10 @@ impl<S: Storage, C: Settings> Node<S, C> {
     ) -> Option<(Kind, usize)> {
         loop {
             match self.session.turn(now, self.unsent()) {
+                Turn::Nothing if self.session.is_connected() => {
+                    let length = self.uncalibrated.message(now, buffer)?;
+                    return Some((Kind::Raw, length));
+                }
                 Turn::Nothing => return None,
                 Turn::Hello => {
                     self.session.hello_sent();
@@ -353,7 +361,7 @@ impl<S: Storage, C: Settings> Node<S, C> {
                 }
             }
             Kind::Config => self.receive_config(now, payload).await,
-            Kind::Pack | Kind::Hello => {}
+            Kind::Pack | Kind::Hello | Kind::Raw => {}
         }
     }
 

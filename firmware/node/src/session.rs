@@ -125,6 +125,10 @@ impl Session {
         }
     }
 
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connected_at.is_some()
+    }
+
     /// True while the link is down because there was nothing to do.
     pub(crate) fn is_resting(&self) -> bool {
         self.resting

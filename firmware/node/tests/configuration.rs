@@ -8,7 +8,7 @@ use embassy_futures::block_on;
 use sen_node::{Identity, NoSettings, Node, RamOutbox, Samples, Settings, Storage, node::Vitals};
 use sen_wire::{
     Calibration, Channel, Curve, Decimal, Fault, Hello, NodeConfig, Reading, Receipt,
-    RefusalReason, ResetReason, SendLimit, Value,
+    RefusalReason, ResetReason, SendLimit, Time, Value,
     calibration::Point,
     limits::{MAX_CONFIG_BYTES, MAX_PACK_BYTES},
     senml::read_pack,
@@ -291,6 +291,58 @@ fn what_is_recorded_is_calibrated() {
             oxygen
         ]
     );
+}
+
+/// What the probes gave on channels that nobody has calibrated, and how long ago, as the node tells it now.
+fn uncalibrated<C: Settings>(node: &mut TestNode<C>, now: u64) -> Vec<(String, String, i64)> {
+    let mut all = Vec::new();
+    while let Some((kind, bytes)) = polled(node, now) {
+        if kind != Kind::Raw {
+            continue;
+        }
+        let head = read_pack(&bytes, &mut |_, record| {
+            let reading = record.and_then(|r| r.resolve()).expect("a reading");
+            let (Value::Number(raw), Time::Relative(ms)) = (reading.value, reading.time) else {
+                panic!("{reading:?}");
+            };
+            all.push((reading.channel.to_string(), raw.to_string(), ms));
+        });
+        assert_eq!(
+            head.map(|head| head.ids),
+            Ok(None),
+            "no place in the sequence"
+        );
+    }
+    all
+}
+
+#[test]
+fn a_raw_value_is_told_beside_the_readings_until_it_is_calibrated() {
+    let mut node = start(NoSettings);
+    block_on(node.record(0, &sweep("650", "6.1")));
+    assert_eq!(uncalibrated(&mut node, 0), [], "not connected");
+    node.connected(1_000);
+    block_on(node.record(1_000, &sweep("700.25", "6.1")));
+    let soil_at = |raw: &str, ms| [("soil_moisture".to_owned(), raw.to_owned(), ms)];
+    assert_eq!(
+        uncalibrated(&mut node, 3_500),
+        soil_at("700.25", -2_500),
+        "the newest, and how long ago"
+    );
+    assert_eq!(uncalibrated(&mut node, 3_600), [], "once");
+    let mut dry = Samples::default();
+    dry.fault(channel("sm"), Fault::OutOfRange);
+    block_on(node.record(4_000, &dry));
+    assert_eq!(uncalibrated(&mut node, 4_000), [], "a fault has no number");
+    block_on(node.record(5_000, &sweep("690", "6.1")));
+    assert_eq!(uncalibrated(&mut node, 5_000), soil_at("690", 0));
+    receive(
+        &mut node,
+        6_000,
+        &version(1, |config| config.calibrations.push(soil(1)).expect("room")),
+    );
+    block_on(node.record(6_000, &sweep("690", "6.1")));
+    assert_eq!(uncalibrated(&mut node, 6_000), [], "its values say it");
 }
 
 /// Connects the node as its board would, answers everything, and takes the link down when the node says so. Returns how

@@ -4,6 +4,7 @@
 //! | on the wire | module | format |
 //! |---|---|---|
 //! | readings, up | [`senml`] | SenML (RFC 8428), CBOR or JSON, with `boot` and `seq` as extension labels |
+//! | what probes gave that nobody has calibrated, up | [`senml`] on a topic of its own, [`topic::Kind::Raw`] | SenML |
 //! | "these are on disk", down | [`receipt`] | CBOR array |
 //! | what the node is, up | [`hello`] | CBOR map |
 //! | what the node shall do, down | [`config`], [`calibration`] | CBOR map |

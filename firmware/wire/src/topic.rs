@@ -1,4 +1,4 @@
-//! MQTT topics: `sen/1/{node}/{pack|hello|receipt|config}`. The `1` is the protocol's version: a node of another version
+//! MQTT topics: `sen/1/{node}/{pack|hello|raw|receipt|config}`. The `1` is the protocol's version: a node of another version
 //! stands beside this one on the same broker.
 
 use core::fmt::{self, Write};
@@ -12,7 +12,7 @@ use crate::{
 pub const MAX_TOPIC: usize = PREFIX.len() + MAX_ID + "/receipt".len();
 
 /// What the gateway subscribes to, QoS 1 (for the embedded broker: what its publish hook looks for).
-pub const UPLINK_FILTERS: [&str; 2] = ["sen/1/+/pack", "sen/1/+/hello"];
+pub const UPLINK_FILTERS: [&str; 3] = ["sen/1/+/pack", "sen/1/+/hello", "sen/1/+/raw"];
 
 const PREFIX: &str = "sen/1/";
 
@@ -23,6 +23,10 @@ pub enum Kind {
     Pack,
     /// What the node is, node to gateway, QoS 1, on each connect.
     Hello,
+    /// What probes gave on channels that nobody has calibrated yet, node to gateway: a pack without places in the sequence, its
+    /// numbers in the probes' own terms (millivolts of an analog one). For whoever calibrates: it is shown and kept nowhere,
+    /// so that no rule and no chart takes it for a value. The channel's readings say `not_calibrated` meanwhile.
+    Raw,
     /// What is on disk, gateway to node, QoS 1.
     Receipt,
     /// What the node shall do, gateway to node, QoS 1, retained.
@@ -30,11 +34,20 @@ pub enum Kind {
 }
 
 impl Kind {
+    const ALL: [Self; 5] = [
+        Self::Pack,
+        Self::Hello,
+        Self::Raw,
+        Self::Receipt,
+        Self::Config,
+    ];
+
     /// The topic's last level.
     pub const fn as_str(self) -> &'static str {
         match self {
             Kind::Pack => "pack",
             Kind::Hello => "hello",
+            Kind::Raw => "raw",
             Kind::Receipt => "receipt",
             Kind::Config => "config",
         }
@@ -42,7 +55,7 @@ impl Kind {
 
     /// True where the node publishes and the gateway subscribes.
     pub const fn is_uplink(self) -> bool {
-        matches!(self, Kind::Pack | Kind::Hello)
+        matches!(self, Kind::Pack | Kind::Hello | Kind::Raw)
     }
 }
 
@@ -94,9 +107,7 @@ impl<'a> Topic<'a> {
             .strip_prefix(PREFIX)
             .and_then(|rest| rest.split_once('/'))
             .ok_or(TopicError::Unknown)?;
-        let kind = [Kind::Pack, Kind::Hello, Kind::Receipt, Kind::Config]
-            .into_iter()
-            .find(|kind| kind.as_str() == last);
+        let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == last);
         let kind = kind.ok_or(TopicError::Unknown)?;
         check_id(node).map_err(TopicError::Node)?;
         Ok(Self { node, kind })
@@ -123,7 +134,7 @@ mod tests {
     #[test]
     fn builds_what_it_parses() {
         let longest = "abcdefghijklmnopqrstuvwxyz-01234";
-        for kind in [Kind::Pack, Kind::Hello, Kind::Receipt, Kind::Config] {
+        for kind in Kind::ALL {
             let topic = Topic {
                 node: longest,
                 kind,

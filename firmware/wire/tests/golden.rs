@@ -100,6 +100,28 @@ fn pack_with_faults_and_placed_times() {
     );
 }
 
+/// On the topic `raw`: millivolts, taken two and a half seconds ago.
+#[test]
+fn raw_values_of_channels_that_nobody_has_calibrated() {
+    let ago = Time::Relative(-2_500);
+    let readings = [number("ph", "1503.25", ago), number("sm", "2000", ago)];
+    let golden = include_bytes!("../golden/v1/raw.cbor");
+    let mut buffer = [0; MAX_PACK_BYTES];
+    let mut writer = PackWriter::new(&mut buffer, None);
+    for reading in &readings {
+        writer.push(reading).expect("room");
+    }
+    assert_eq!(writer.finish(), golden);
+    let (ids, read) = read(golden);
+    assert_eq!(ids, None);
+    let said: Vec<_> = read.iter().map(|r| (r.channel, r.value, r.time)).collect();
+    let told: Vec<_> = readings
+        .iter()
+        .map(|r| (r.channel, r.value, r.time))
+        .collect();
+    assert_eq!(said, told);
+}
+
 #[test]
 fn pack_of_a_node_without_a_clock() {
     let golden = include_bytes!("../golden/v1/pack-relative.cbor");

@@ -2,7 +2,7 @@
 //!
 //! The certificate around it is only what TLS carries the key in: Sen's nodes compare the key and nothing else, so a
 //! certificate can be made anew at any time and a key never. Whoever has the key file can play the gateway: it is 0600 and
-//! leaves the machine in a backup of the data folder only.
+//! leaves the machine in a backup only.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,9 @@ use rustls::sign::CertifiedKey;
 use sen_wire::provision::KEY_BYTES;
 use sha2::{Digest, Sha256};
 
-/// The key's file in the data folder.
-pub const KEY_FILE: &str = "node-tls.key";
-/// The certificate's file in the data folder: made anew from the key when it is gone.
-pub const CERTIFICATE_FILE: &str = "node-tls.crt";
+/// The key's file in the data folder, and the certificate's, which is made anew from the key when it is gone.
+pub use crate::files::{CERTIFICATE_FILE, KEY_FILE};
+
 /// What stands before the point in the SubjectPublicKeyInfo of every P-256 key (RFC 5480, section 2).
 const P256_HEAD: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,

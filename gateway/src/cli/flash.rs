@@ -10,11 +10,11 @@ use sen_gateway::clock::Clock;
 use sen_gateway::config::{Broker, Config, Secret};
 use sen_gateway::flash::elf;
 use sen_gateway::flash::layout::Layout;
+use sen_gateway::flash::order::{Door, Image, Order, OrderError, stand_in};
 use sen_gateway::flash::tool::Tool;
 use sen_gateway::flash::{FlashError, Job, Kind};
 use sen_gateway::nodes::{self, NewNode};
 use sen_gateway::{files, registry};
-use sen_wire::provision::{Gateway, Hidden, Mobile, Provision, Tls, Wifi};
 
 #[derive(Args)]
 pub(super) struct Flash {
@@ -124,15 +124,9 @@ pub(super) fn run(args: &Flash) -> anyhow::Result<()> {
         );
     }
     // Worked out once with a password of the right length: whatever is wrong is found before the real one is made.
-    let stand_in = Secret::from("0".repeat(26));
-    let key = args.network.key(&config)?;
+    let door = args.network.door(&config)?;
     let secrets = Secrets::read(&args.network)?;
-    let draft = args.job(
-        &config,
-        given.as_ref().unwrap_or(&stand_in),
-        key.as_ref(),
-        &secrets,
-    )?;
+    let draft = args.job(&door, given.as_ref().unwrap_or(&stand_in()), &secrets)?;
     if args.dry_run {
         show(&draft, &tool);
         if given.is_none() {
@@ -144,9 +138,9 @@ pub(super) fn run(args: &Flash) -> anyhow::Result<()> {
     }
     let (password, new) = match given {
         Some(password) => (password, false),
-        None => (args.credentials(&config, known.is_some())?, true),
+        None => (args.credentials(&config)?, true),
     };
-    let job = args.job(&config, &password, key.as_ref(), &secrets)?;
+    let job = args.job(&door, &password, &secrets)?;
     show(&job, &tool);
     let done = match &args.out {
         Some(out) => files::write_whole(out, &job.merged(), 0o600)
@@ -163,7 +157,7 @@ pub(super) fn run(args: &Flash) -> anyhow::Result<()> {
 
 /// Whether the input is to blame.
 pub(super) fn is_input_error(e: &anyhow::Error) -> bool {
-    e.downcast_ref::<FlashError>().is_some()
+    e.downcast_ref::<FlashError>().is_some() || e.downcast_ref::<OrderError>().is_some()
 }
 
 struct Secrets {
@@ -188,39 +182,31 @@ fn secret(path: &Path) -> anyhow::Result<Secret> {
 }
 
 impl Network {
-    /// The gateway's key, unless the node connects in the open.
-    fn key(&self, config: &Config) -> anyhow::Result<Option<Identity>> {
-        if self.plain {
-            return Ok(None);
-        }
-        let Broker::Embedded {
-            tls: Some(door), ..
-        } = &config.broker
-        else {
-            bail!(
-                "the gateway has no TLS for nodes: set broker.tls_listen, or say --plain for a network of your own"
-            );
-        };
-        let own = Files::in_data(&config.data_dir);
-        let files = door.files.as_ref().unwrap_or(&own);
-        if door.files.is_none() && !files.key.exists() {
-            bail!("the gateway has no key yet: it makes one at its first start");
-        }
-        Ok(Some(Identity::read(files)?))
-    }
-
-    fn port(&self, config: &Config) -> anyhow::Result<u16> {
-        let configured = match &config.broker {
-            Broker::Embedded { listen, tls, .. } => {
-                let plain = listen.map(|a| a.port());
-                let secured = tls.as_ref().map(|d| d.listen.port());
-                if self.plain { plain } else { secured }
+    /// Where nodes reach the gateway, as its configuration says.
+    fn door(&self, config: &Config) -> anyhow::Result<Door> {
+        let (listen, tls) = match &config.broker {
+            Broker::Embedded { listen, tls, .. } => (*listen, tls.as_ref()),
+            Broker::External(external) => {
+                return Ok(Door {
+                    plain: Some(external.port),
+                    secured: None,
+                });
             }
-            Broker::External(external) => Some(external.port),
         };
-        self.port
-            .or(configured)
-            .context("the gateway listens nowhere in the open: leave out --plain, or give --port")
+        let mut door = Door {
+            plain: listen.map(|a| a.port()),
+            secured: None,
+        };
+        if let Some(tls) = tls.filter(|_| !self.plain) {
+            let own = Files::in_data(&config.data_dir);
+            let files = tls.files.as_ref().unwrap_or(&own);
+            if tls.files.is_none() && !files.key.exists() {
+                bail!("the gateway has no key yet: it makes one at its first start");
+            }
+            let identity = Identity::read(files)?;
+            door.secured = Some((tls.listen.port(), *identity.point()));
+        }
+        Ok(door)
     }
 }
 
@@ -247,33 +233,24 @@ impl Flash {
         }
     }
 
-    fn job(
-        &self,
-        config: &Config,
-        password: &Secret,
-        key: Option<&Identity>,
-        secrets: &Secrets,
-    ) -> anyhow::Result<Job> {
-        let hidden = |secret: &'_ Option<Secret>| secret.as_ref().map(|s| s.reveal().to_owned());
-        let (wifi_password, apn_password) = (hidden(&secrets.wifi), hidden(&secrets.apn));
-        let gateway = Gateway {
-            host: &self.network.host,
-            port: self.network.port(config)?,
-            tls: key.map_or(Tls::Off, |identity| Tls::Pinned(identity.point())),
-        };
-        let node = Provision {
-            wifi: self.network.wifi.as_deref().map(|name| Wifi {
-                name,
-                password: wifi_password.as_deref().map(Hidden),
-            }),
-            mobile: self.network.apn.as_deref().map(|apn| Mobile {
-                apn,
-                user: self.network.apn_user.as_deref(),
-                password: apn_password.as_deref().map(Hidden),
+    fn job(&self, door: &Door, password: &Secret, secrets: &Secrets) -> anyhow::Result<Job> {
+        let order = Order {
+            node: self.node.clone(),
+            board: self.board.clone(),
+            host: self.network.host.clone(),
+            port: self.network.port,
+            plain: self.network.plain,
+            wifi: self
+                .network
+                .wifi
+                .clone()
+                .map(|name| (name, secrets.wifi.clone())),
+            mobile: self.network.apn.clone().map(|apn| {
+                let user = self.network.apn_user.clone();
+                (apn, user, secrets.apn.clone())
             }),
             led: !self.no_led,
             bus_baud: self.bus_baud,
-            ..Provision::new(&self.node, password.reveal(), gateway, &self.board)
         };
         let image = match &self.image {
             Some(path) => {
@@ -304,27 +281,27 @@ impl Flash {
                 "--partitions is needed: the board's partitions.csv says where the node configuration goes"
             );
         }
-        Ok(Job::new(image, kind, layout.as_ref(), &node)?)
+        let image = Image {
+            file: image,
+            kind,
+            layout,
+        };
+        Ok(order.job(door, password, image)?)
     }
 
     /// A password for the node: of a new one, or in place of its old one.
-    fn credentials(&self, config: &Config, known: bool) -> anyhow::Result<Secret> {
+    fn credentials(&self, config: &Config) -> anyhow::Result<Secret> {
         super::node::write(&config.data_dir, |c| {
-            if known {
-                let password = nodes::new_password(c, &self.node)?;
-                nodes::set_board(c, &self.node, &self.board)?;
-                return Ok(password);
-            }
             let new = NewNode {
                 id: self.node.clone(),
                 board: Some(self.board.clone()),
                 ..NewNode::default()
             };
-            let made = nodes::add(c, &new, Clock::system().now())?;
-            if let Some(code) = &made.claim_code {
-                println!("node {} claim-code {code}", made.node);
+            let (password, claim_code) = nodes::credentials(c, new, Clock::system().now())?;
+            if let Some(code) = claim_code {
+                println!("node {} claim-code {code}", self.node);
             }
-            Ok(made.password)
+            Ok(password)
         })
     }
 }

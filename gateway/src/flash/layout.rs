@@ -116,6 +116,12 @@ impl Layout {
         Ok(Self(found))
     }
 
+    /// All of them, by rising offset.
+    #[must_use]
+    pub fn all(&self) -> &[Partition] {
+        &self.0
+    }
+
     /// The partition of a name.
     #[must_use]
     pub fn partition(&self, name: &str) -> Option<&Partition> {

@@ -7,6 +7,7 @@
 pub mod clocks;
 pub mod refusals;
 mod times;
+pub mod uncalibrated;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::reading::{Measured, Reading};
 use crate::registry::{Known, Node};
 use clocks::Clocks;
 use refusals::{Refusal, Refusals};
+use uncalibrated::Uncalibrated;
 
 /// A message from a node, as a door hands it over.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +41,7 @@ pub struct Incoming<'a> {
 /// What became of an uplink.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// On disk. The receipt goes to the node where it numbers its readings, or said hello.
+    /// On disk, or of no use there. The receipt goes to the node where it numbers its readings, or said hello.
     Stored(Option<(String, Receipt)>),
     /// Not a thing that can be stored.
     Refused(&'static str),
@@ -54,6 +56,7 @@ pub struct Ingest {
     known: Known,
     refusals: Arc<Refusals>,
     clocks: Arc<Clocks>,
+    uncalibrated: Arc<Uncalibrated>,
     clock: Clock,
 }
 
@@ -66,6 +69,7 @@ impl Ingest {
             known,
             refusals,
             clocks: Arc::default(),
+            uncalibrated: Arc::default(),
             clock,
         }
     }
@@ -74,6 +78,12 @@ impl Ingest {
     #[must_use]
     pub fn clocks(&self) -> Arc<Clocks> {
         self.clocks.clone()
+    }
+
+    /// What probes give that nobody has calibrated.
+    #[must_use]
+    pub fn uncalibrated(&self) -> Arc<Uncalibrated> {
+        self.uncalibrated.clone()
     }
 
     /// Takes one message in. Returns when it is on disk, refused, or can't be stored.
@@ -85,6 +95,14 @@ impl Ingest {
         match topic.kind {
             Kind::Pack => self.pack(&m, &node).await,
             Kind::Hello => self.hello(&m, &node).await,
+            // Kept nowhere, and so not on disk: what is acknowledged here is worth nothing a minute later.
+            Kind::Raw => match self
+                .uncalibrated
+                .take(node.num, self.clock.now(), m.payload)
+            {
+                Ok(()) => Outcome::Stored(None),
+                Err(e) => self.refuse(&m, Refusal::new(e.reason(), e)),
+            },
             Kind::Receipt | Kind::Config => self.refuse(
                 &m,
                 Refusal::new(

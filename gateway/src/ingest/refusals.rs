@@ -1,6 +1,9 @@
 //! What was refused and why: a counter a reason (never reset), the last ones to look at (bounded), and for each node the
-//! last one a reason, which nobody else's refusals can push out.
+//! last one a reason, which nobody else's refusals can push out and which outlives a restart ([`kept`]).
 
+pub mod kept;
+
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt::{Display, Write};
 use std::net::SocketAddr;
@@ -62,23 +65,37 @@ pub struct Refused {
 }
 
 /// What a node was last refused for one reason.
-#[derive(Debug, Clone, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OfNode {
     /// Reason, as in the counters.
-    pub reason: &'static str,
+    #[schema(value_type = String)]
+    pub reason: Cow<'static, str>,
     /// What is wrong and what to do.
     pub detail: String,
     /// The last time, ms UTC.
     pub at: Millis,
-    /// How often since the gateway's start.
+    /// How often in all.
     pub count: u64,
+}
+
+/// What is known of one reason for which a node was refused, and when that was last written to the journal.
+#[derive(Debug)]
+struct Noted {
+    what: OfNode,
+    written: Option<Millis>,
+}
+
+impl Noted {
+    fn is_unwritten(&self) -> bool {
+        self.written.is_none_or(|at| self.what.at > at)
+    }
 }
 
 #[derive(Debug, Default)]
 struct Kept {
     counts: BTreeMap<&'static str, u64>,
     last: VecDeque<Refused>,
-    by_node: HashMap<String, BTreeMap<&'static str, OfNode>>,
+    by_node: HashMap<String, BTreeMap<Cow<'static, str>, Noted>>,
     logged: HashMap<(String, &'static str), Millis>,
 }
 
@@ -94,14 +111,18 @@ impl Kept {
     fn note(&mut self, at: Millis, node: Option<&str>, refusal: &Refusal) {
         let Some(node) = node else { return };
         let reasons = self.by_node.entry(node.to_owned()).or_default();
-        let count = reasons.get(refusal.reason).map_or(0, |r| r.count) + 1;
-        let now = OfNode {
-            reason: refusal.reason,
-            detail: refusal.detail.clone(),
-            at,
-            count,
+        let reason = Cow::Borrowed(refusal.reason);
+        let before = reasons.get(&reason);
+        let now = Noted {
+            written: before.and_then(|b| b.written),
+            what: OfNode {
+                reason: reason.clone(),
+                detail: refusal.detail.clone(),
+                at,
+                count: before.map_or(0, |b| b.what.count) + 1,
+            },
         };
-        reasons.insert(refusal.reason, now);
+        reasons.insert(reason, now);
     }
 
     fn is_news(&mut self, at: Millis, who: &str, reason: &'static str) -> bool {
@@ -207,14 +228,14 @@ impl Refusals {
         }
     }
 
-    /// What a node was refused for since the gateway's start, the latest first.
+    /// What a node was refused for, the latest first.
     #[must_use]
     pub fn of_node(&self, node: &str) -> Vec<OfNode> {
         let mut all: Vec<OfNode> = self
             .lock()
             .by_node
             .get(node)
-            .map(|reasons| reasons.values().cloned().collect())
+            .map(|reasons| reasons.values().map(|noted| noted.what.clone()).collect())
             .unwrap_or_default();
         all.sort_by_key(|r| std::cmp::Reverse(r.at));
         all

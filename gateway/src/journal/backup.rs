@@ -8,7 +8,10 @@
 //!
 //! The target appears whole or not at all: it is written beside its place under another name, synced, read back (SQLite's
 //! check, and its ledger against the journal's as of the same instant), and only then renamed. It is one file in rollback
-//! mode that no `-wal` belongs to, and readable by its owner only: it holds the hashes of the nodes' passwords.
+//! mode that no `-wal` belongs to, and readable by its owner only: it holds the hashes of the nodes' passwords, and beside the
+//! journal's tables one with the files of the data folder that nothing can make again ([`beside`]).
+
+pub(super) mod beside;
 
 use std::fs::{self, File};
 use std::io;
@@ -61,6 +64,14 @@ pub enum BackupError {
         /// What the system said.
         source: io::Error,
     },
+    /// A key beside the journal can't be read.
+    #[error("the keys in {path} can't be read; a backup without them would be none")]
+    Beside {
+        /// The data folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// SQLite failed.
     #[error("the journal can't be copied")]
     Sqlite(#[source] rusqlite::Error),
@@ -102,7 +113,11 @@ pub fn backup(dir: &Path, target: &Path, replace: bool) -> Result<Contents, Back
     }
     place.sweep();
     let part = place.part().map_err(|e| place.failed(e))?;
-    let (version, ledger) = copy(&journal, &part, &place)?;
+    let files = beside::read(dir).map_err(|source| BackupError::Beside {
+        path: dir.to_path_buf(),
+        source,
+    })?;
+    let (version, ledger) = copy(&journal, &files, &part, &place)?;
     let contents = read_back(part.path(), version, ledger.as_ref(), target)?;
     part.as_file().sync_all().map_err(|e| place.failed(e))?;
     if replace {
@@ -211,6 +226,7 @@ impl Place {
 /// Copies every page as of one instant; answers the schema's version and the ledger of that instant.
 fn copy(
     journal: &Path,
+    files: &[beside::Kept],
     part: &NamedTempFile,
     place: &Place,
 ) -> Result<(i64, Option<Books>), BackupError> {
@@ -241,6 +257,7 @@ fn copy(
     // The journal's own mode came with its first page; one file alone must do.
     to.execute_batch("PRAGMA journal_mode = DELETE")
         .map_err(sqlite)?;
+    beside::put(&to, files).map_err(sqlite)?;
     to.close().map_err(|(_, e)| sqlite(e))?;
     Ok((version, ledger))
 }

@@ -21,11 +21,12 @@ use super::{BUSY, MIGRATIONS, OpenError, salvage, wal};
 pub(super) const AUTO_VACUUM: &str = "PRAGMA auto_vacuum = INCREMENTAL;";
 
 /// Tables that a start reads whole.
-const READ_AT_START: [&str; 11] = [
+const READ_AT_START: [&str; 12] = [
     "farm",
     "plot",
     "node",
     "node_config",
+    "refusal",
     "hello",
     "arrived",
     "day_account",

@@ -3,7 +3,9 @@
 //! The backup is copied into the data directory under another name, and it is that copy which is checked, brought up to
 //! date, held against the backup's ledger and synced; a rename then makes it the journal. What was there before is moved
 //! aside under a name of its own, with its write-ahead log, and never deleted. A restore that is killed has changed
-//! nothing, or has moved the old journal aside and not yet put the new one in place: then it is run again.
+//! nothing, or has put keys in place and moved the old journal aside and not yet put the new one there: then it is run again.
+//! The gateway's key, which its nodes have pinned, and the operator's token come with the backup; others that were there are
+//! kept beside them.
 //!
 //! The restored journal is that of the backup's instant, and nothing is pretended about the time since:
 //! - **Readings** that came after it are not there. A node that still holds them sends them as ever, and they count once. A
@@ -26,7 +28,7 @@ use std::path::{Path, PathBuf};
 use chrono::DateTime;
 use rusqlite::Connection;
 
-use super::backup::sync_folder;
+use super::backup::{beside as files_beside, sync_folder};
 use super::contents::{self, Contents, Unusable};
 use super::files::{Files, beside};
 use super::{OpenError, ReadError, claim};
@@ -122,12 +124,14 @@ pub fn restore(
         .map_err(files)?;
     let mut from = File::open(backup).map_err(files)?;
     io::copy(&mut from, part.as_file_mut()).map_err(files)?;
-    let found = prepare(part.path(), backup)?;
+    let (found, keys) = prepare(part.path(), backup)?;
     for file in [part.as_file(), &lock] {
         give_to_owner_of(dir, file).map_err(files)?;
     }
     part.as_file().sync_all().map_err(files)?;
-    let aside = move_aside(&journal, now).map_err(files)?;
+    let stamp = stamp(now);
+    files_beside::lay(dir, &keys, &stamp, |file| give_to_owner_of(dir, file)).map_err(files)?;
+    let aside = move_aside(&journal, &stamp).map_err(files)?;
     part.persist_noclobber(&journal)
         .map_err(|e| failed(dir, e.error))?;
     sync_folder(dir).map_err(files)?;
@@ -145,9 +149,14 @@ fn sweep(dir: &Path) {
 }
 
 /// Checks the copy, brings its schema up to date and holds its ledger against the one it came with.
-fn prepare(part: &Path, backup: &Path) -> Result<Restored, RestoreError> {
+/// Answers the keys that came with it as well.
+fn prepare(
+    part: &Path,
+    backup: &Path,
+) -> Result<(Restored, Vec<files_beside::Kept>), RestoreError> {
     let c = Connection::open(part)?;
     let version = contents::check(&c, backup)?;
+    let keys = files_beside::take(&c)?;
     c.execute_batch("BEGIN")?;
     let before = contents::ledger(&c, version)?;
     c.execute_batch("COMMIT")?;
@@ -167,11 +176,12 @@ fn prepare(part: &Path, backup: &Path) -> Result<Restored, RestoreError> {
     if busy != 0 || beside(part, "-wal").exists() {
         return Err(RestoreError::Differs(part.to_path_buf()));
     }
-    Ok(Restored {
+    let restored = Restored {
         contents,
         aside: None,
         migrated_from: (version < current).then_some(version),
-    })
+    };
+    Ok((restored, keys))
 }
 
 /// Whether there is a journal in which somebody has put something; one that can't be read counts.
@@ -190,18 +200,22 @@ fn occupied(journal: &Path) -> bool {
     look().unwrap_or(true)
 }
 
+/// What names of moved files end with.
+fn stamp(now: Millis) -> String {
+    DateTime::from_timestamp_millis(now).map_or_else(
+        || now.to_string(),
+        |t| t.format("%Y%m%dT%H%M%S%3fZ").to_string(),
+    )
+}
+
 /// Moves the journal out of the way, with its write-ahead log: one that stayed would be taken for the new journal's.
-fn move_aside(journal: &Path, now: Millis) -> io::Result<Option<PathBuf>> {
+fn move_aside(journal: &Path, stamp: &str) -> io::Result<Option<PathBuf>> {
     // Best effort: what is in the log goes into the file. A damaged one takes its log along.
     if journal.exists()
         && let Ok(c) = Files::at(journal).writer()
     {
         let _ = c.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
-    let stamp = DateTime::from_timestamp_millis(now).map_or_else(
-        || now.to_string(),
-        |t| t.format("%Y%m%dT%H%M%S%3fZ").to_string(),
-    );
     let aside = beside(journal, &format!(".before-restore-{stamp}"));
     let mut moved = None;
     for suffix in ["", "-wal"] {

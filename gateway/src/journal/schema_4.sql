@@ -10,3 +10,6 @@ CREATE TABLE claim (node INTEGER PRIMARY KEY, code TEXT NOT NULL UNIQUE, made IN
 -- Every configuration that a node was given, as it is published; the highest version is in force.
 CREATE TABLE node_config (node INTEGER NOT NULL, version INTEGER NOT NULL, at INTEGER NOT NULL, who TEXT NOT NULL,
                           body BLOB NOT NULL, PRIMARY KEY (node, version)) WITHOUT ROWID, STRICT;
+-- What each node was last refused for, a row a reason: when, and how often in all.
+CREATE TABLE refusal (node INTEGER NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL, at INTEGER NOT NULL,
+                      count INTEGER NOT NULL, PRIMARY KEY (node, reason)) WITHOUT ROWID, STRICT;

@@ -1,16 +1,23 @@
 //! What nodes were told to do, version by version: who changed what and when. A version is never changed; the highest one is
 //! in force, is published retained, and the node says in its hello whether it took it.
 
-use rusqlite::{Connection, OptionalExtension, params};
+mod calibrations;
+mod said;
+
+use rusqlite::{Connection, params};
+use sen_wire::NodeConfig;
 use sen_wire::limits::MAX_CONFIG_BYTES;
-use sen_wire::{Channel, Hello, NodeConfig};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::plan::{Calibrated, Measured, Plan};
+use super::plan::Plan;
 use super::{NodeError, number};
 use crate::reading::{Millis, NodeNum};
 use crate::registry::changed;
+
+pub use calibrations::{Earlier, calibrate, calibrations};
+use said::Said;
+pub use said::{Refused, running};
 
 /// Most versions that a history shows.
 const SHOWN: u32 = 100;
@@ -42,19 +49,6 @@ pub struct State {
     pub refused: Option<Refused>,
     /// The newest format of configurations that its firmware reads.
     pub format: Option<u8>,
-}
-
-/// A refusal of the node's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Refused {
-    /// The version, if the node could read it.
-    pub version: Option<u32>,
-    /// Stable, for programs.
-    pub reason: &'static str,
-    /// The channel at fault.
-    pub channel: Option<String>,
-    /// For people.
-    pub message: String,
 }
 
 /// A change of a node's configuration.
@@ -122,114 +116,6 @@ pub fn change(c: &Connection, id: &str, change: &Change, now: Millis) -> Result<
         at: Some(now),
         who: Some(change.who.clone()),
         config: Plan::of(&config),
-    })
-}
-
-/// A calibration of one channel, measured by `who`: a new version of the configuration with this in it.
-///
-/// # Errors
-/// [`NodeError`]: points that make no sense are refused by name.
-pub fn calibrate(
-    c: &Connection,
-    id: &str,
-    given: &Calibrated,
-    who: &str,
-    now: Millis,
-) -> Result<Order, NodeError> {
-    let num = number(c, id)?;
-    let mut calibration = given.to_calibration().map_err(NodeError::Fault)?;
-    calibration.at_ms = now;
-    calibration
-        .check()
-        .map_err(|e| NodeError::Fault(format!("{}: {e}", calibration.channel)))?;
-    let earlier = calibrations(c, id, calibration.channel)?;
-    calibration.version = earlier.iter().map(|e| e.version).max().unwrap_or(0) + 1;
-    let mut config = newest(c, num)?;
-    config
-        .calibrations
-        .retain(|other| other.channel != calibration.channel);
-    config.calibrations.push(calibration).map_err(|_| {
-        NodeError::Fault(format!(
-            "at most {} channels of a node are calibrated",
-            config.calibrations.capacity()
-        ))
-    })?;
-    change(
-        c,
-        id,
-        &Change {
-            plan: Plan::of(&config),
-            base: Some(config.version),
-            who: who.to_owned(),
-        },
-        now,
-    )
-}
-
-/// One calibration of a channel, as it was made.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct Earlier {
-    /// Version of the calibration.
-    pub version: u32,
-    /// The curve.
-    pub curve: String,
-    /// When it was made, ms UTC.
-    pub at: Millis,
-    /// By whom.
-    pub who: String,
-    /// The configuration that brought it.
-    pub config_version: u32,
-    /// What was measured.
-    pub points: Vec<Measured>,
-}
-
-/// Every calibration that a channel had, the newest first.
-///
-/// # Errors
-/// [`NodeError`].
-pub fn calibrations(c: &Connection, id: &str, channel: Channel) -> Result<Vec<Earlier>, NodeError> {
-    let mut found: Vec<Earlier> = Vec::new();
-    let num = number(c, id)?;
-    for (version, who, config) in versions(c, num, u32::MAX)?
-        .into_iter()
-        .rev()
-        .filter_map(|row| Some((row.version, row.who, row.config?)))
-    {
-        if let Some(calibration) = config.calibration(channel)
-            && found
-                .first()
-                .is_none_or(|f| f.version != calibration.version)
-        {
-            let Calibrated { curve, points, .. } = Calibrated::of(calibration);
-            found.insert(
-                0,
-                Earlier {
-                    version: calibration.version,
-                    curve,
-                    at: calibration.at_ms,
-                    who,
-                    config_version: version,
-                    points,
-                },
-            );
-        }
-    }
-    Ok(found)
-}
-
-/// The configuration that the node says it runs; `None` if it has not said, or this journal does not have that version.
-///
-/// # Errors
-/// [`NodeError`].
-pub fn running(c: &Connection, id: &str) -> Result<Option<NodeConfig>, NodeError> {
-    let num = number(c, id)?;
-    Ok(match Said::of(c, num)?.running {
-        None => None,
-        Some(0) => Some(NodeConfig::default()),
-        Some(running) => versions(c, num, u32::MAX)?
-            .into_iter()
-            .find(|row| row.version == running)
-            .and_then(|row| row.config),
     })
 }
 
@@ -314,37 +200,12 @@ fn newest(c: &Connection, num: NodeNum) -> Result<NodeConfig, NodeError> {
         .unwrap_or_default())
 }
 
-/// What the node said in its last hello.
-struct Said {
-    running: Option<u32>,
-    refused: Option<Refused>,
-    format: Option<u8>,
-}
-
-impl Said {
-    fn of(c: &Connection, num: NodeNum) -> rusqlite::Result<Self> {
-        let body: Option<Vec<u8>> = c
-            .query_row("SELECT body FROM hello WHERE node = ?1", [num], |r| {
-                r.get(0)
-            })
-            .optional()?;
-        let hello = body.as_deref().and_then(|body| Hello::decode(body).ok());
-        Ok(Self {
-            running: hello.as_ref().and_then(|h| h.config_version),
-            refused: hello.as_ref().and_then(Hello::refusal).map(|r| Refused {
-                version: r.version,
-                reason: r.reason.reason(),
-                channel: r.channel.map(|c| c.to_string()),
-                message: r.to_string(),
-            }),
-            format: hello.map(|h| h.config_format.unwrap_or(1)),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use sen_wire::{Channel, Hello};
+
     use super::*;
+    use crate::nodes::plan::Calibrated;
     use crate::nodes::{NewNode, add};
     use crate::registry::{Registry, open};
 
@@ -500,10 +361,12 @@ mod tests {
             }))
             .unwrap()
         };
-        let Err(NodeError::Fault(said)) = calibrate(&c, "n", &ph(1400.0), "linh", 1) else {
-            panic!("the wrong way")
-        };
-        assert!(said.contains("wrong way"), "{said}");
+        let said = calibrate(&c, "n", &ph(1400.0), "linh", 1).unwrap_err();
+        assert!(
+            matches!(said, NodeError::Calibration(channel, _) if channel.to_string() == "ph"),
+            "{said}"
+        );
+        assert!(said.to_string().contains("wrong way"), "{said}");
         calibrate(&c, "n", &ph(2032.44), "linh", 10).unwrap();
         // A change of something else leaves the calibration alone.
         change(&c, "n", &by(plan(r#"{"sample_every_s": 60}"#), None), 20).unwrap();

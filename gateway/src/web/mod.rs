@@ -29,6 +29,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use nodes::flash::Workbench;
 pub use operator::OperatorToken;
 
 use crate::broker;
@@ -36,6 +37,7 @@ use crate::clock::Clock;
 use crate::influx;
 use crate::ingest::clocks::Clocks;
 use crate::ingest::refusals::Refusals;
+use crate::ingest::uncalibrated::Uncalibrated;
 use crate::journal::{Journal, retention};
 use crate::live::Live;
 use crate::reading::Millis;
@@ -46,6 +48,8 @@ use crate::registry::Known;
 pub struct Web {
     /// What an operator shows to change something.
     pub operator: Arc<OperatorToken>,
+    /// What boards are written with.
+    pub workbench: Arc<Workbench>,
     /// The name of the installation.
     pub name: String,
     /// Simulated data.
@@ -62,6 +66,8 @@ pub struct Web {
     pub refusals: Arc<Refusals>,
     /// How the nodes' clocks stand.
     pub clocks: Arc<Clocks>,
+    /// What probes give that nobody has calibrated.
+    pub uncalibrated: Arc<Uncalibrated>,
     /// The door.
     pub door: broker::SharedState,
     /// Its kind, for health.
@@ -122,6 +128,8 @@ pub fn router(web: Web) -> Router {
         .routes(routes!(nodes::claim_code))
         .routes(routes!(nodes::claim))
         .routes(routes!(nodes::label))
+        .routes(routes!(nodes::flash::ready))
+        .routes(routes!(nodes::flash::parts))
         .routes(routes!(nodes::orders::state, nodes::orders::change))
         .routes(routes!(nodes::orders::history))
         .routes(routes!(nodes::orders::channel, nodes::orders::calibrate))

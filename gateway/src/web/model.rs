@@ -76,6 +76,7 @@ impl From<NodeError> for ApiError {
             NodeError::Used(_) => (StatusCode::CONFLICT, "code_used"),
             NodeError::Conflict { .. } => (StatusCode::CONFLICT, "version"),
             NodeError::Fault(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            NodeError::Calibration(_, reason) => (StatusCode::BAD_REQUEST, reason.reason()),
             NodeError::Sqlite(_) => (StatusCode::SERVICE_UNAVAILABLE, "journal"),
         };
         Self::new(status, code, e.to_string())

@@ -1,5 +1,6 @@
 //! Nodes: made, claimed, revoked, and why they were refused. Changes are an operator's ([`Operator`]).
 
+pub(super) mod flash;
 pub(super) mod orders;
 
 use axum::Json;
@@ -27,7 +28,7 @@ fn id(path: Id) -> Result<String, ApiError> {
 }
 
 /// Changes the registry and takes the new one at once, so that the answer is true when it is read.
-pub(super) async fn change<T: Send + 'static>(
+pub(in crate::web) async fn change<T: Send + 'static>(
     web: &Web,
     f: impl FnOnce(&Connection) -> Result<T, NodeError> + Send + 'static,
 ) -> Result<T, ApiError> {
@@ -90,7 +91,7 @@ pub(super) async fn access(State(web): State<Web>, _: Operator) -> Answer<Vec<Ac
     Ok(Json(look(&web, |c| Ok(nodes::list(c)?)).await?))
 }
 
-/// What a node was refused for since the gateway's start, the latest first.
+/// What a node was refused for, the latest first; kept over a restart.
 #[utoipa::path(get, path = "/api/v1/nodes/{node}/refusals", params(("node" = String, Path, description = "Node id")),
     responses((status = 200, body = Vec<OfNode>), (status = 404, body = ApiError)))]
 pub(super) async fn refusals(State(web): State<Web>, node: Id) -> Answer<Vec<OfNode>> {

@@ -15,10 +15,9 @@ use subtle::ConstantTimeEq;
 use super::Web;
 use super::model::ApiError;
 use crate::config::Secret;
-use crate::{files, registry};
+use crate::files::{self, OPERATOR_FILE as FILE};
+use crate::registry;
 
-/// The token's file in the data folder.
-const FILE: &str = "operator.token";
 /// Shortest token that is taken from the file.
 const LEAST: usize = 16;
 

@@ -1,5 +1,5 @@
 /** Requests to the gateway. Every request ends: a link that swallows packets counts as no link. */
-import { readAbout, readDisk, readHistory, readLedger, readNodes, readOverview, readRefused } from "./read";
+import { isObject, readAbout, readDisk, readHistory, readLedger, readNodes, readOverview, readRefused, text } from "./read";
 import type { About, Disk, History, Ledger, Node, Overview, Refused } from "./types";
 
 const BASE = "api/v1";
@@ -7,8 +7,14 @@ const TIMEOUT_MS = 12_000;
 
 /** The gateway answered, with an error. Anything else that fails means that it could not be reached. */
 export class Refusal extends Error {
-  constructor(readonly status: number) {
-    super(`the gateway answered ${status}`);
+  constructor(
+    readonly status: number,
+    /** Stable, for programs: `error.code` of the API. */
+    readonly code = "",
+    /** For technicians, English. */
+    readonly detail = "",
+  ) {
+    super(`the gateway answered ${status} ${detail}`);
   }
 }
 
@@ -17,16 +23,32 @@ export const get = (path: string): Promise<unknown> => ask(path, {}, TIMEOUT_MS)
 export const post = (path: string, body: unknown, timeout_ms: number): Promise<unknown> =>
   ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }, timeout_ms);
 
+/** A request of somebody who may change something: with the words that say so, and whatever method. */
+export const send = (method: string, path: string, body: unknown, headers: Record<string, string>, timeout_ms = TIMEOUT_MS): Promise<unknown> =>
+  ask(
+    path,
+    body === undefined
+      ? { method, headers }
+      : { method, headers: { ...headers, "content-type": "application/json" }, body: JSON.stringify(body) },
+    timeout_ms,
+  );
+
 async function ask(path: string, init: RequestInit, timeout_ms: number): Promise<unknown> {
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), timeout_ms);
   try {
     const answer = await fetch(`${BASE}/${path}`, { ...init, signal: abort.signal, cache: "no-store" });
-    if (!answer.ok) throw new Refusal(answer.status);
+    if (!answer.ok) throw await refusal(answer);
     return await answer.json();
   } finally {
     clearTimeout(timer);
   }
+}
+
+async function refusal(answer: Response): Promise<Refusal> {
+  const body: unknown = await answer.json().catch(() => null);
+  const error = isObject(body) && isObject(body.error) ? body.error : {};
+  return new Refusal(answer.status, text(error.code), text(error.message));
 }
 
 export const getOverview = async (): Promise<Overview> => readOverview(await get("overview"));

@@ -168,6 +168,7 @@ export const en: Words = {
   "more.language": "Language",
   "more.devices": "Devices",
   "more.devices.empty": "No nodes yet. Ask a technician to register nodes on the gateway.",
+  "tech.title": "For the technician",
   "more.refused": "Refused messages",
   "more.refused.why": "The gateway couldn't read these messages and set them aside. Show them to a technician.",
   "more.refused.none": "No message has been refused.",

@@ -169,6 +169,7 @@ export const vi = {
   "more.language": "Ngôn ngữ",
   "more.devices": "Thiết bị",
   "more.devices.empty": "Chưa có nút đo nào. Nhờ kỹ thuật viên đăng ký nút đo ở trạm thu.",
+  "tech.title": "Dành cho kỹ thuật viên",
   "more.refused": "Tin bị từ chối",
   "more.refused.why": "Trạm thu không đọc được những tin này và để riêng. Hãy đưa kỹ thuật viên xem.",
   "more.refused.none": "Chưa có tin nào bị từ chối.",

@@ -76,6 +76,12 @@ export function MorePage() {
         ))}
       </div>
 
+      <p class="more-go">
+        <a class="button wide" href="#/tech" data-testid="technician">
+          {t("tech.title")}
+        </a>
+      </p>
+
       <h2>{t("more.refused")}</h2>
       {refused.value !== null && <RefusedList refused={refused.value} />}
       {refused.value === null && failed.value && <p class="card notice">{t("more.failed")}</p>}

@@ -33,4 +33,5 @@ function lazy<Props extends object>(fetchPage: () => Promise<ComponentType<Props
 
 export const LazyChart = lazy(async () => (await import("../pages/chart")).ChartPage);
 export const LazyMore = lazy(async () => (await import("../pages/more")).MorePage);
+export const LazyTechnician = lazy(async () => (await import("../technician/page")).TechnicianPage);
 export const LazyLetters = lazy(async () => (await import("../pages/letters")).LettersPage);

@@ -65,12 +65,13 @@ pub(super) const FARM: usize = 0;
 pub(super) const PLOT: usize = 1;
 pub(super) const NODE: usize = 2;
 /// In an order in which references hold.
-pub(super) static TABLES: [Table; 16] = [
+pub(super) static TABLES: [Table; 17] = [
     Table::of("farm", 3).small(),
     Table::of("plot", 5).small(),
     Table::of("node", 5).grown_to(7).id_first().small(),
     Table::of("claim", 5).id_first().small(),
     Table::of("node_config", 5).index().small(),
+    Table::of("refusal", 5).index().small(),
     Table::of("hello", 3).id_first(),
     Table::of("log", 7).id_first(),
     Table::of("block", 9).index(),
@@ -136,6 +137,7 @@ pub(super) fn table_of(columns: &[Value]) -> Option<&'static Table> {
         ] => "node",
         [Null, Text(_), Integer(_), Integer(_) | Null, Text(_) | Null] => "claim",
         [Integer(_), Integer(_), Integer(_), Text(_), Blob(_)] => "node_config",
+        [Integer(_), Text(_), Text(_), Integer(_), Integer(_)] => "refusal",
         [
             Text(_),
             Text(_),
@@ -243,6 +245,9 @@ pub(super) fn fits(name: &str, columns: &[Value]) -> bool {
                 && u32::try_from(*version).is_ok()
                 && sen_wire::config::NodeConfig::decode(body).is_ok()
         }
+        ("refusal", [Integer(node), Text(_), Text(_), Integer(_), Integer(count)]) => {
+            NodeNum::try_from(*node).is_ok() && (1..NO_COUNT).contains(count)
+        }
         (
             "plot",
             [
@@ -289,8 +294,8 @@ pub(super) fn fits(name: &str, columns: &[Value]) -> bool {
         }
         ("cursor" | "mark", [Text(_), Integer(at)]) => *at >= 0,
         (
-            "log" | "block" | "node" | "claim" | "node_config" | "plot" | "farm" | "arrived"
-            | "day_account" | "cursor" | "mark",
+            "log" | "block" | "node" | "claim" | "node_config" | "refusal" | "plot" | "farm"
+            | "arrived" | "day_account" | "cursor" | "mark",
             _,
         ) => false,
         // The rest is not relied upon; the new table's own types decide.
@@ -302,7 +307,7 @@ pub(super) fn fits(name: &str, columns: &[Value]) -> bool {
 pub(super) fn key(name: &str, columns: &[Value]) -> String {
     let n = match name {
         "arrived" => 3,
-        "day_account" | "node_config" => 2,
+        "day_account" | "node_config" | "refusal" => 2,
         _ => 1,
     };
     columns

@@ -9,12 +9,13 @@ use super::farm;
 use crate::journal::released::unpacked;
 use crate::journal::{Files, Journal, MIGRATIONS, cursor, salvage};
 
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
     "farm",
     "plot",
     "node",
     "claim",
     "node_config",
+    "refusal",
     "hello",
     "log",
     "block",
@@ -51,7 +52,8 @@ fn fill(dir: &Path, version: usize) -> cursor::Gap {
     if version >= 4 {
         c.execute_batch(
             "UPDATE node SET revoked = 9, board = 'esp32c3' WHERE num = 1;
-             INSERT INTO claim VALUES (1, '7K4MQ2XD', 3, NULL, NULL), (2, 'AAAABBBB', 3, 4, 'a technician');",
+             INSERT INTO claim VALUES (1, '7K4MQ2XD', 3, NULL, NULL), (2, 'AAAABBBB', 3, 4, 'a technician');
+             INSERT INTO refusal VALUES (1, 'wrong_password', 'flash it again', 9, 3), (2, 'revoked', 'it was revoked', 8, 1);",
         )
         .unwrap();
         let mut body = [0; sen_wire::limits::MAX_CONFIG_BYTES];
@@ -74,7 +76,7 @@ fn fill(dir: &Path, version: usize) -> cursor::Gap {
 fn since(table: &str) -> usize {
     match table {
         "day_account" => 2,
-        "claim" | "node_config" => 4,
+        "claim" | "node_config" | "refusal" => 4,
         _ => 1,
     }
 }

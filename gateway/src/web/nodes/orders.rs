@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use sen_wire::config::companions;
-use sen_wire::{Channel, Decimal};
+use sen_wire::{Channel, Curve, Decimal, Quantity};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -72,6 +72,10 @@ pub(crate) struct ChannelState {
     unit: &'static str,
     /// The newest reading, if there is one.
     live: Option<Live>,
+    /// The newest raw value, if it can be known.
+    raw: Option<RawValue>,
+    /// Seconds from one sample to the next, as the node should have it.
+    sample_every_s: u32,
     /// Every calibration that the channel had, the newest first; the first one is in force.
     calibrations: Vec<Earlier>,
 }
@@ -82,10 +86,21 @@ struct Live {
     age_ms: Millis,
     /// As calibrated.
     value: Option<f64>,
-    /// What the probe gave, worked back from the value by the calibration that the node says it runs, with the newest
-    /// temperature beside it. `null` where that can't be known, as with a channel that was never calibrated.
-    raw: Option<f64>,
     fault: Option<&'static str>,
+}
+
+/// What the probe gave.
+#[derive(Serialize, ToSchema)]
+struct RawValue {
+    at: Millis,
+    age_ms: Millis,
+    /// Millivolts of an analog probe, else in the probe's own unit.
+    value: f64,
+    /// `probe`: as the node tells it, of a channel that nobody has calibrated. `value`: worked back from the reading by the
+    /// calibration that the node says it runs, with the newest temperature beside it.
+    from: &'static str,
+    /// The newest temperature beside the channel, in degrees Celsius: what a curve that takes one is given.
+    temperature: Option<f64>,
 }
 
 type NodeChannel = Result<Path<(String, String)>, PathRejection>;
@@ -95,6 +110,14 @@ fn parts(path: NodeChannel) -> Result<(String, Channel), ApiError> {
     let channel = Channel::parse(&name)
         .ok_or_else(|| ApiError::bad_request("no such channel; see /api/v1/latest for names"))?;
     Ok((node, channel))
+}
+
+/// The temperature that calibrations of this channel take, whichever curve it is.
+fn calibration_temperature(channel: Channel) -> Option<Quantity> {
+    Curve::ALL
+        .iter()
+        .filter(|curve| curve.quantity() == Some(channel.quantity()))
+        .find_map(|curve| curve.temperature())
 }
 
 /// A channel's newest reading and its calibrations.
@@ -108,38 +131,53 @@ pub(crate) async fn channel(State(web): State<Web>, path: NodeChannel) -> Answer
     let calibrations = look(&web, move |c| orders::calibrations(c, &of, channel)).await?;
     let now = web.clock.now();
     let of = node.clone();
-    let runs = look(&web, move |c| orders::running(c, &of)).await?;
+    let (runs, sample_every_s) = look(&web, move |c| {
+        let wanted = orders::state(c, &of)?.wanted.config.sample_every_s;
+        Ok((orders::running(c, &of)?, wanted))
+    })
+    .await?;
     let all = web.live.all();
     let newest = |wanted: Channel| {
         all.iter()
             .find(|l| Some(l.node) == num && l.channel == wanted)
     };
-    let live = newest(channel).map(|l| {
-        let raw_of = |value: f64| {
-            let Some(calibration) = runs.as_ref()?.calibration(channel) else {
-                // The probe gives the quantity itself.
-                return Some(value);
-            };
-            let temperature = calibration.curve.temperature().and_then(|quantity| {
-                companions(quantity, channel)
-                    .find_map(newest)
-                    .and_then(|t| Decimal::from_f64(t.what.ok()?))
-            });
-            raw(calibration, value, temperature)
+    let reading = newest(channel);
+    let temperature = calibration_temperature(channel)
+        .and_then(|quantity| companions(quantity, channel).find_map(newest))
+        .and_then(|l| l.what.ok());
+    let worked_back = reading.and_then(|l| {
+        let value = l.what.ok()?;
+        let value = match runs.as_ref()?.calibration(channel) {
+            // The probe gives the quantity itself.
+            None => value,
+            Some(calibration) => raw(calibration, value, temperature.and_then(Decimal::from_f64))?,
         };
-        Live {
-            at: l.at,
-            age_ms: (now - l.at).max(0),
-            value: l.what.ok(),
-            raw: l.what.ok().and_then(raw_of),
-            fault: l.what.err().map(|f| f.name()),
-        }
+        Some((l.at, value, "value"))
     });
+    let told = num
+        .and_then(|num| web.uncalibrated.of(num, channel))
+        .map(|raw| (raw.at, raw.value.to_f64(), "probe"));
+    // Whichever is newer: a channel may have been calibrated since, or its calibration taken away.
+    let newest_raw = worked_back.into_iter().chain(told).max_by_key(|r| r.0);
+    let age = |at: Millis| (now - at).max(0);
     Ok(Json(ChannelState {
         node,
         channel: channel.to_string(),
         unit: channel.quantity().unit(),
-        live,
+        live: reading.map(|l| Live {
+            at: l.at,
+            age_ms: age(l.at),
+            value: l.what.ok(),
+            fault: l.what.err().map(|f| f.name()),
+        }),
+        raw: newest_raw.map(|(at, value, from)| RawValue {
+            at,
+            age_ms: age(at),
+            value,
+            from,
+            temperature,
+        }),
+        sample_every_s,
         calibrations,
     }))
 }
