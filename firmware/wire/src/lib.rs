@@ -8,6 +8,7 @@
 //! | what the node is, up | [`hello`] | CBOR map |
 //! | what the node shall do, down | [`config`], [`calibration`] | CBOR map |
 //! | why it won't | [`refusal`], in the hello | code |
+//! | what the node must know before it speaks, at flashing | [`provision`] | flash page: head, CBOR map |
 //! | where it goes | [`topic`], [`id`] | MQTT topics `sen/1/{node}/…` |
 //!
 //! A [`Reading`] is one [`Channel`] at one instant with one exact [`Decimal`] or one [`Fault`]. Its place in the node's
@@ -49,6 +50,7 @@ pub mod fault;
 pub mod hello;
 pub mod id;
 pub mod limits;
+pub mod provision;
 pub mod quantity;
 pub mod reading;
 pub mod receipt;
