@@ -188,7 +188,11 @@ impl<F: NorFlash> Settings for FlashSettings<F> {
         let pages = self.pages();
         let newest = self.newest(&mut image).await;
         let (page, generation) = newest.map_or((0, 1), |newest| {
-            ((newest.page + 1) % pages, newest.generation.wrapping_add(1))
+            let next = newest.page + 1;
+            (
+                if next < pages { next } else { 0 },
+                newest.generation.wrapping_add(1),
+            )
         });
         let length = u32::try_from(config.len()).map_err(|_| Error::TooLong)?;
         image.fill(0xff);
@@ -209,7 +213,7 @@ impl<F: NorFlash> Settings for FlashSettings<F> {
             .await
             .map_err(Error::Flash)?;
         self.flash
-            .write(from, &image[..words])
+            .write(from, image.get(..words).unwrap_or_default())
             .await
             .map_err(Error::Flash)?;
         match self.page(page, &mut image).await {
