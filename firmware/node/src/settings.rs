@@ -155,7 +155,9 @@ impl<F: NorFlash> FlashSettings<F> {
         for page in 0..self.pages() {
             let kept = self.page(page, image).await;
             newest = match (newest, kept) {
-                (Some(newest), Some(kept)) if newest.generation > kept.generation => Some(newest),
+                (Some(newest), Some(kept)) if is_after(newest.generation, kept.generation) => {
+                    Some(newest)
+                }
                 (newest, kept) => kept.or(newest),
             };
         }
@@ -221,6 +223,11 @@ impl<F: NorFlash> Settings for FlashSettings<F> {
             _ => Err(Error::NotKept),
         }
     }
+}
+
+/// Generations go round: half of them lie after each.
+fn is_after(generation: u32, other: u32) -> bool {
+    generation.wrapping_sub(other).cast_signed() > 0
 }
 
 fn field(image: &[u8; IMAGE], at: usize) -> [u8; 4] {

@@ -204,7 +204,7 @@ impl FromStr for Decimal {
     type Err = DecimalError;
 
     /// Reads `-12.5e-3` and the like. More than 18 digits are a binary float printed in full: they are read as the float
-    /// that they stand for.
+    /// that they stand for, unless all after the 18th are zeros.
     fn from_str(text: &str) -> Result<Self, DecimalError> {
         let (negative, digits) = match text.as_bytes() {
             [b'-', rest @ ..] => (true, rest),
@@ -214,7 +214,7 @@ impl FromStr for Decimal {
         let mut mantissa = 0i64;
         let mut significant = 0;
         let mut exponent = 0i32;
-        let (mut any_digit, mut fraction) = (false, false);
+        let (mut any_digit, mut fraction, mut exact) = (false, false, true);
         let mut rest = digits.iter();
         while let Some(byte) = rest.next() {
             match byte {
@@ -223,7 +223,10 @@ impl FromStr for Decimal {
                     significant += u32::from(significant > 0 || *byte != b'0');
                     if significant <= MAX_DIGITS {
                         mantissa = mantissa * 10 + i64::from(byte - b'0');
-                        exponent -= i32::from(fraction);
+                        exponent = exponent.saturating_sub(i32::from(fraction));
+                    } else {
+                        exact &= *byte == b'0';
+                        exponent = exponent.saturating_add(i32::from(!fraction));
                     }
                 }
                 b'.' if !fraction => fraction = true,
@@ -239,7 +242,7 @@ impl FromStr for Decimal {
         if !any_digit {
             return Err(DecimalError::NotANumber);
         }
-        if significant > MAX_DIGITS {
+        if !exact {
             return text
                 .parse()
                 .ok()
@@ -388,6 +391,18 @@ mod tests {
     fn long_digits_are_read_as_the_float_they_print() {
         assert_eq!(d("0.1000000000000000055511151231257827"), d("0.1"));
         assert_eq!(d("25.299999999999999999999"), d("25.3"));
+        // Zeros are no more digits: what is printed without an exponent reads back.
+        for text in [
+            "-1802838949438634880",
+            "1.0000000000000000000000",
+            "100000000000000000000",
+        ] {
+            assert_eq!(d(&d(text).to_string()), d(text), "{text}");
+        }
+        assert_eq!(
+            d("-1802838949438634880"),
+            Decimal::new(-180_283_894_943_863_488, 1)
+        );
     }
 
     #[test]
