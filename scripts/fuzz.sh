@@ -27,7 +27,7 @@ fuzz=$CARGO_TARGET_DIR/$host/fuzz/fuzz
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-targets=$(cargo run --quiet --locked -p sen-fuzz --bin seeds -- "$work/seeds")
+targets=$(SEN_FUZZ_SEEDS=$work/seeds "$fuzz")
 [ -z "$only" ] || grep -qxF "$only" <<<"$targets" || die "no target $only; there are: $(paste -sd' ' <<<"$targets")"
 
 failed=0
