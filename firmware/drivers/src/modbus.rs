@@ -217,6 +217,38 @@ mod tests {
         assert_eq!(read(&[&[], other].repeat(TRIES)).0, Err(Fault::Crc));
     }
 
+    /// Always has something to say, and takes nothing or all.
+    struct Babbling(usize);
+
+    impl embedded_io_async::ErrorType for Babbling {
+        type Error = core::convert::Infallible;
+    }
+
+    impl Read for Babbling {
+        async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error> {
+            buffer.fill(0x55);
+            Ok(buffer.len())
+        }
+    }
+
+    impl Write for Babbling {
+        async fn write(&mut self, bytes: &[u8]) -> Result<usize, Self::Error> {
+            Ok(bytes.len().min(self.0))
+        }
+
+        async fn flush(&mut self) -> Result<(), Self::Error> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_that_never_falls_silent_and_a_uart_that_takes_nothing_are_faults() {
+        let read = |uart| block_on(Modbus::new(uart, NoopDelay::new()).read(1, 0, 2));
+        assert_eq!(read(Babbling(usize::MAX)), Err(Fault::Crc));
+        assert_eq!(read(Babbling(3)), Err(Fault::Crc), "in pieces of three");
+        assert_eq!(read(Babbling(0)), Err(Fault::Other));
+    }
+
     #[test]
     fn holds_the_line_only_while_it_sends() {
         let states = [State::High, State::Low].map(Transaction::set);
