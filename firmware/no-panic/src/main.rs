@@ -23,7 +23,10 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 }
 
 #[unsafe(no_mangle)]
-#[allow(unsafe_code, reason = "the linker's entry, which has to keep its name; never run")]
+#[allow(
+    unsafe_code,
+    reason = "the linker's entry, which has to keep its name; never run"
+)]
 extern "C" fn _start() {
     wire::all();
     node::all();

@@ -2,8 +2,7 @@
 
 use embassy_futures::block_on;
 use sen_node::{
-    FlashOutbox, FlashSettings, Identity, Node, Probes, Samples, Storage,
-    calibration::apply, run,
+    FlashOutbox, FlashSettings, Identity, Node, Probes, Samples, Storage, calibration::apply, run,
 };
 use sen_wire::{Calibration, Channel, Decimal, NodeConfig, ResetReason};
 

@@ -1,11 +1,6 @@
 //! What the optimiser must not know: bytes, numbers, and devices that answer with anything, or with an error, or later.
 
-use core::{
-    convert::Infallible,
-    future::poll_fn,
-    hint::black_box,
-    task::Poll,
-};
+use core::{convert::Infallible, future::poll_fn, hint::black_box, task::Poll};
 
 use embedded_hal::{
     digital::OutputPin,
