@@ -22,6 +22,7 @@ pub trait Adc {
 
 /// Conversions that a reading is the mean of, without the least and the greatest: radios pull the supply down for moments.
 const CONVERSIONS: usize = 16;
+const KEPT: u32 = CONVERSIONS as u32 - 2;
 /// Less at the pin than this is no battery that the node could run on: the divider is open.
 const LEAST_MV: u32 = 50;
 
@@ -57,23 +58,27 @@ impl<A: Adc> Battery<A> {
         for conversion in &mut conversions {
             *conversion = self.adc.millivolts().await?;
         }
-        conversions.sort_unstable();
-        let kept = conversions.get(1..CONVERSIONS - 1).unwrap_or_default();
-        let sum: u32 = kept.iter().map(|mv| u32::from(*mv)).sum();
-        let kept = kept.len() as u32;
-        let at_pin = (sum + kept / 2) / kept;
-        if conversions[CONVERSIONS / 2] >= self.adc.full_scale_mv() {
+        let full = self.adc.full_scale_mv();
+        if conversions.iter().filter(|mv| **mv >= full).count() >= CONVERSIONS / 2 {
             return Err(Fault::Saturated);
         }
-        if at_pin < LEAST_MV {
+        let (mut least, mut greatest, mut sum) = (u16::MAX, 0, 0);
+        for mv in conversions {
+            (least, greatest) = (mv.min(least), mv.max(greatest));
+            sum += u32::from(mv);
+        }
+        sum -= u32::from(least) + u32::from(greatest);
+        if (sum + KEPT / 2) / KEPT < LEAST_MV {
             return Err(Fault::OpenCircuit);
         }
         let (upper, lower) = self.divider;
         // From the sum, so that the mean's fraction is not multiplied up.
         let up = u64::from(sum) * (u64::from(upper) + u64::from(lower));
-        let down = u64::from(kept) * u64::from(lower);
-        u16::try_from((up + down / 2) / down)
-            .ok()
+        let down = u64::from(KEPT) * u64::from(lower);
+        // Never 0: so says the constructor.
+        (up + down / 2)
+            .checked_div(down)
+            .and_then(|mv| u16::try_from(mv).ok())
             .filter(|mv| *mv <= 30_000)
             .ok_or(Fault::OutOfRange)
     }

@@ -17,6 +17,8 @@ const MAX_FRAME: usize = 5 + 2 * MAX_REGISTERS;
 /// How long a probe may think, and how long a frame may pause.
 const ANSWER_MS: u32 = 500;
 const PAUSE_MS: u32 = 30;
+/// A line that never falls silent is not waited for: that much of it is thrown away.
+const STALE_BYTES: usize = 256;
 /// How often a request is sent: probes miss the first one when they have slept, cables of 20 m spoil one now and then.
 const TRIES: usize = 3;
 
@@ -88,48 +90,72 @@ impl<U: Read + Write, D: DelayNs, P: OutputPin> Modbus<U, D, P> {
             .map_err(|_| Fault::Other)?;
         // What lies there is an answer that came too late.
         let mut answer = [0; MAX_FRAME];
-        while self.receive(&mut answer, PAUSE_MS).await? > 0 {}
+        let mut stale = 0;
+        while stale < STALE_BYTES {
+            match self.receive(&mut answer, PAUSE_MS).await? {
+                0 => break,
+                length => stale += length,
+            }
+        }
         self.send(&frame).await?;
 
         let whole = (5 + 2 * usize::from(count)).min(MAX_FRAME);
         let mut length = 0;
         let mut patience = ANSWER_MS;
-        while length < whole {
-            let got = self.receive(&mut answer[length..whole], patience).await?;
+        while let Some(rest @ [_, ..]) = answer.get_mut(length..whole) {
+            let got = self.receive(rest, patience).await?;
             if got == 0 {
                 break;
             }
             length += got;
             patience = PAUSE_MS;
         }
-        let answer = &answer[..length];
-        if answer.is_empty() {
-            return Err(Fault::Timeout);
-        }
+        let answer = match answer.get(..length) {
+            Some(answer @ [_, _, _, .., _, _]) => answer,
+            Some([]) => return Err(Fault::Timeout),
+            _ => return Err(Fault::Crc),
+        };
+        // Said once more: so the optimiser sees that no answer makes it panic.
+        request.proto = ModbusProto::Rtu;
         request.parse_ok(answer).map_err(|error| match error {
             // Cut short, or from another.
             ErrorKind::FrameBroken | ErrorKind::FrameCRCError => Fault::Crc,
             _ => Fault::Other,
         })?;
-        let bytes = answer.get(3..length - 2).unwrap_or_default();
-        if bytes.len() != 2 * usize::from(count) || answer.get(2) != Some(&(bytes.len() as u8)) {
+        let [_, _, said, bytes @ .., _, _] = answer else {
+            return Err(Fault::Crc);
+        };
+        let (pairs, odd) = bytes.as_chunks::<2>();
+        if pairs.len() != usize::from(count) || !odd.is_empty() || usize::from(*said) != bytes.len()
+        {
             return Err(Fault::Crc);
         }
-        Ok(bytes
-            .chunks_exact(2)
-            .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
-            .collect())
+        let mut registers = Registers::new();
+        for pair in pairs {
+            let register = u16::from_be_bytes(*pair);
+            registers.push(register).map_err(|_| Fault::Other)?;
+        }
+        Ok(registers)
     }
 
     async fn send(&mut self, frame: &[u8]) -> Result<(), Fault> {
         self.driver_enable.set_high().map_err(|_| Fault::Other)?;
-        let sent = match self.uart.write_all(frame).await {
-            // Until the last stop bit is out: then the line is the probe's.
-            Ok(()) => self.uart.flush().await,
-            error => error,
-        };
+        let sent = self.write(frame).await;
         self.driver_enable.set_low().map_err(|_| Fault::Other)?;
-        sent.map_err(|_| Fault::Other)
+        sent.ok_or(Fault::Other)
+    }
+
+    /// `write_all` without its panic when a UART takes nothing.
+    async fn write(&mut self, frame: &[u8]) -> Option<()> {
+        let mut left = frame;
+        while !left.is_empty() {
+            match self.uart.write(left).await {
+                Ok(taken @ 1..) => left = left.get(taken..)?,
+                _ => return None,
+            }
+        }
+        // Until the last stop bit is out: then the line is the probe's.
+        self.uart.flush().await.ok()
     }
 
     /// How many bytes came within the time.
@@ -189,6 +215,38 @@ mod tests {
         // Unit 2 answers.
         let other: &[u8] = &[0x02, 0x03, 0x04, 0x02, 0x92, 0xff, 0x9b, 0x69, 0x3d];
         assert_eq!(read(&[&[], other].repeat(TRIES)).0, Err(Fault::Crc));
+    }
+
+    /// Always has something to say, and takes nothing or all.
+    struct Babbling(usize);
+
+    impl embedded_io_async::ErrorType for Babbling {
+        type Error = core::convert::Infallible;
+    }
+
+    impl Read for Babbling {
+        async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Self::Error> {
+            buffer.fill(0x55);
+            Ok(buffer.len())
+        }
+    }
+
+    impl Write for Babbling {
+        async fn write(&mut self, bytes: &[u8]) -> Result<usize, Self::Error> {
+            Ok(bytes.len().min(self.0))
+        }
+
+        async fn flush(&mut self) -> Result<(), Self::Error> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_line_that_never_falls_silent_and_a_uart_that_takes_nothing_are_faults() {
+        let read = |uart| block_on(Modbus::new(uart, NoopDelay::new()).read(1, 0, 2));
+        assert_eq!(read(Babbling(usize::MAX)), Err(Fault::Crc));
+        assert_eq!(read(Babbling(3)), Err(Fault::Crc), "in pieces of three");
+        assert_eq!(read(Babbling(0)), Err(Fault::Other));
     }
 
     #[test]

@@ -129,8 +129,13 @@ impl<U: Read, D: DelayNs> Ultrasonic<U, D> {
                 }
             }
         }
-        distances.sort_unstable();
-        match distances.get(distances.len() / 2) {
+        // What is missing counts as far away, so those in front are in order. (To sort a list of any length is a lot of code.)
+        let mut sorted = [u16::MAX; FRAMES];
+        for (place, distance) in sorted.iter_mut().zip(&distances) {
+            *place = *distance;
+        }
+        sorted.sort_unstable();
+        match sorted.get(distances.len() / 2) {
             Some(middle) if distances.len() > FRAMES / 2 => Ok(*middle),
             _ if spoilt > 0 || seen > 0 => Err(Fault::Crc),
             _ => Err(Fault::Timeout),

@@ -7,7 +7,10 @@ use core::ops::ControlFlow;
 
 use sen_wire::{
     Channel, Hello, Ids, NodeConfig, NodeId, Reading, Receipt, Refusal, ResetReason, channel,
-    config, limits::MAX_PACK_RECORDS, senml::PackWriter, topic::Kind,
+    config,
+    limits::{MAX_CONFIG_CHANNELS, MAX_PACK_RECORDS},
+    senml::PackWriter,
+    topic::Kind,
 };
 
 use self::{configure::restored, uncalibrated::Uncalibrated};
@@ -187,7 +190,7 @@ impl<S: Storage, C: Settings> Node<S, C> {
     /// The uptime at which to sample next.
     pub fn sample_at(&self, now: u64) -> u64 {
         let wall = self.clock.wall(now);
-        now.saturating_add_signed(self.schedule.next(wall) - wall)
+        now.saturating_add_signed(self.schedule.next(wall).saturating_sub(wall))
     }
 
     /// Takes a sweep's samples and calibrates them. Each gets its place in the sequence here, once.
@@ -196,14 +199,14 @@ impl<S: Storage, C: Settings> Node<S, C> {
         self.recorded_at = now;
         self.next_sample_at = self.sample_at(now);
         self.uncalibrated.take(now, &self.config, samples);
-        let values: heapless::Vec<Sample, { sen_wire::limits::MAX_CONFIG_CHANNELS }> = samples
-            .as_slice()
-            .iter()
-            .map(|sample| Sample {
+        let mut values = heapless::Vec::<Sample, MAX_CONFIG_CHANNELS>::new();
+        for sample in samples.as_slice() {
+            // There is room: a sweep has no more.
+            let _ = values.push(Sample {
                 value: calibrated(&self.config, samples, sample),
                 ..*sample
-            })
-            .collect();
+            });
+        }
         let stamp = samples
             .at()
             .map_or_else(|| self.clock.stamp(now), crate::Stamp::Utc);

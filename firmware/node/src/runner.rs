@@ -143,7 +143,7 @@ async fn converse<S: Storage, C: Settings>(
         while let Some((kind, length)) = node.poll(timer.uptime_ms(), vitals, up).await {
             let deadline = timer.uptime_ms() + LINK_TIMEOUT_MS;
             let published = wait(
-                link.publish(kind, &up[..length]),
+                link.publish(kind, up.get(..length).unwrap_or_default()),
                 deadline,
                 node,
                 probes,
@@ -166,7 +166,8 @@ async fn converse<S: Storage, C: Settings>(
         };
         match event {
             Event::Done(Ok((kind, length))) => {
-                node.receive(timer.uptime_ms(), kind, &down[..length]).await
+                let payload = down.get(..length).unwrap_or_default();
+                node.receive(timer.uptime_ms(), kind, payload).await
             }
             Event::Done(Err(_)) => return End::Failed,
             Event::Sampled | Event::Late => {}

@@ -21,9 +21,9 @@ impl Schedule {
 
     /// The start of the slot to sample next; in the past or now: it is due.
     pub fn next(&self, now_ms: i64) -> i64 {
-        let slot = now_ms.div_euclid(self.every_ms);
+        let slot = self.slot(now_ms);
         if self.done == Some(slot) {
-            (slot + 1) * self.every_ms
+            slot.saturating_add(1).saturating_mul(self.every_ms)
         } else {
             now_ms
         }
@@ -32,7 +32,12 @@ impl Schedule {
     /// The slot that `now` is in is done: it was sampled, or the clock was just put right and the next whole slot is early
     /// enough.
     pub fn mark_done(&mut self, now_ms: i64) {
-        self.done = Some(now_ms.div_euclid(self.every_ms));
+        self.done = Some(self.slot(now_ms));
+    }
+
+    fn slot(&self, now_ms: i64) -> i64 {
+        // Never 0: an interval has a second at least.
+        now_ms.checked_div_euclid(self.every_ms).unwrap_or(0)
     }
 
     /// Changes the interval; the slot that `now` is in counts as done.

@@ -328,15 +328,14 @@ impl Session {
         for pack in self.in_flight.iter_mut().take(last_done.unwrap_or(0)) {
             pack.resend_at = pack.resend_at.map(|at| at.min(now + OVERTAKEN_MS));
         }
-        let done = self
-            .in_flight
-            .iter()
-            .take_while(|pack| pack.resend_at.is_none())
-            .count();
-        if let Some(last) = done.checked_sub(1).and_then(|last| self.pack(last)) {
-            effect.freed = effect.freed.max(Some(last.end()));
-        }
-        self.in_flight.drain(..done);
+        let mut done = true;
+        self.in_flight.retain(|pack| {
+            done &= pack.resend_at.is_none();
+            if done {
+                effect.freed = effect.freed.max(Some(pack.end()));
+            }
+            !done
+        });
         effect
     }
 }

@@ -155,7 +155,9 @@ impl<F: NorFlash> FlashSettings<F> {
         for page in 0..self.pages() {
             let kept = self.page(page, image).await;
             newest = match (newest, kept) {
-                (Some(newest), Some(kept)) if newest.generation > kept.generation => Some(newest),
+                (Some(newest), Some(kept)) if is_after(newest.generation, kept.generation) => {
+                    Some(newest)
+                }
                 (newest, kept) => kept.or(newest),
             };
         }
@@ -188,7 +190,11 @@ impl<F: NorFlash> Settings for FlashSettings<F> {
         let pages = self.pages();
         let newest = self.newest(&mut image).await;
         let (page, generation) = newest.map_or((0, 1), |newest| {
-            ((newest.page + 1) % pages, newest.generation.wrapping_add(1))
+            let next = newest.page + 1;
+            (
+                if next < pages { next } else { 0 },
+                newest.generation.wrapping_add(1),
+            )
         });
         let length = u32::try_from(config.len()).map_err(|_| Error::TooLong)?;
         image.fill(0xff);
@@ -209,7 +215,7 @@ impl<F: NorFlash> Settings for FlashSettings<F> {
             .await
             .map_err(Error::Flash)?;
         self.flash
-            .write(from, &image[..words])
+            .write(from, image.get(..words).unwrap_or_default())
             .await
             .map_err(Error::Flash)?;
         match self.page(page, &mut image).await {
@@ -217,6 +223,11 @@ impl<F: NorFlash> Settings for FlashSettings<F> {
             _ => Err(Error::NotKept),
         }
     }
+}
+
+/// Generations go round: half of them lie after each.
+fn is_after(generation: u32, other: u32) -> bool {
+    generation.wrapping_sub(other).cast_signed() > 0
 }
 
 fn field(image: &[u8; IMAGE], at: usize) -> [u8; 4] {

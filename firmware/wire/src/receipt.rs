@@ -72,5 +72,5 @@ pub(crate) fn encode<'b>(
     let mut cursor = minicbor::encode::write::Cursor::new(&mut *buffer);
     minicbor::encode(message, &mut cursor).map_err(|_| ControlError::NoRoom)?;
     let length = cursor.position();
-    Ok(&buffer[..length])
+    buffer.get(..length).ok_or(ControlError::NoRoom)
 }

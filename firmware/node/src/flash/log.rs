@@ -97,7 +97,7 @@ impl<F: NorFlash> Log<F> {
                 newest = newest.max(Some(header.sequence));
             }
         }
-        let newest = newest.map_or(0, |newest| newest % pages.count());
+        let newest = newest.map_or(0, |newest| pages.place(newest));
         for page in newest + 1..=newest + pages.count() {
             pages.erase(page).await.map_err(Error::Flash)?;
         }
@@ -165,7 +165,8 @@ impl<F: NorFlash> Log<F> {
             log.tail += 1;
         }
         // The very oldest may be half erased, if the newest is closed. Then the start turns the page before anything is read.
-        let first = (log.sequence + 1).saturating_sub(log.pages.count());
+        let after = log.sequence.saturating_add(1);
+        let first = after.saturating_sub(log.pages.count());
         for sequence in first..log.sequence {
             if log.header(sequence).await?.is_some() {
                 log.oldest = sequence;
@@ -414,7 +415,7 @@ impl<F: NorFlash> Log<F> {
                 return Ok(None);
             }
             if place.slot >= full {
-                let mut sequence = place.sequence + 1;
+                let mut sequence = place.sequence.saturating_add(1);
                 *place = loop {
                     match self.header(sequence).await? {
                         Some(header) => break Place::beginning(&header),

@@ -1,5 +1,7 @@
 //! The ring of pages on the flash: where headers and slots lie, and how they are read, written and erased.
 
+use core::num::NonZeroU32;
+
 use embedded_storage_async::nor_flash::NorFlash;
 
 use super::{
@@ -17,7 +19,7 @@ pub(super) const TRIES: usize = 3;
 
 pub(super) struct Pages<F> {
     flash: F,
-    count: u32,
+    count: NonZeroU32,
 }
 
 impl<F: NorFlash> Pages<F> {
@@ -41,17 +43,14 @@ impl<F: NorFlash> Pages<F> {
 
     pub(super) fn new(flash: F) -> Result<Self, Error<F::Error>> {
         let count = flash.capacity() / F::ERASE_SIZE;
-        match u16::try_from(count) {
-            Ok(count @ 3..) => Ok(Self {
-                flash,
-                count: u32::from(count),
-            }),
+        match u16::try_from(count).map(|count| NonZeroU32::new(count.into())) {
+            Ok(Some(count)) if count.get() >= 3 => Ok(Self { flash, count }),
             _ => Err(Error::PageCount),
         }
     }
 
     pub(super) fn count(&self) -> u32 {
-        self.count
+        self.count.get()
     }
 
     pub(super) fn into_flash(self) -> F {
@@ -62,8 +61,13 @@ impl<F: NorFlash> Pages<F> {
         &self.flash
     }
 
+    /// Which of the flash's pages has this number.
+    pub(super) fn place(&self, sequence: u32) -> u32 {
+        sequence % self.count
+    }
+
     fn address(&self, sequence: u32) -> u32 {
-        sequence % self.count * F::ERASE_SIZE as u32
+        self.place(sequence) * F::ERASE_SIZE as u32
     }
 
     fn slot_address(&self, sequence: u32, slot: u16) -> u32 {
@@ -89,8 +93,8 @@ impl<F: NorFlash> Pages<F> {
         Ok(match heading {
             // A header at a place where none of its number is ever written is none.
             Heading::Header(header)
-                if u32::from(header.pages) == self.count
-                    && header.sequence % self.count != sequence % self.count =>
+                if u32::from(header.pages) == self.count()
+                    && self.place(header.sequence) != self.place(sequence) =>
             {
                 Heading::None
             }
@@ -131,12 +135,12 @@ impl<F: NorFlash> Pages<F> {
             window.sequence = sequence;
             window.first = slot;
             window.end = slot.saturating_add(most).min(Self::SLOTS);
-            let length = usize::from(window.end - slot) * Self::SLOT;
+            let length = usize::from(window.end.saturating_sub(slot)) * Self::SLOT;
             let address = self.slot_address(sequence, slot);
-            let many = self.read(address, &mut window.bytes[..length]).await;
-            if many.is_err() {
+            let many = window.bytes.get_mut(..length).unwrap_or_default();
+            if self.read(address, many).await.is_err() {
                 window.end = slot + 1;
-                let one = &mut window.bytes[..Self::SLOT];
+                let one = window.bytes.get_mut(..Self::SLOT).unwrap_or_default();
                 if self.read(address, one).await.is_err() {
                     window.end = slot; // Nothing, should the next line return.
                     self.heading(sequence).await?;
@@ -145,8 +149,8 @@ impl<F: NorFlash> Pages<F> {
             }
         }
         let at = usize::from(slot - window.first) * Self::SLOT;
-        let bytes = &window.bytes[at..at + Self::SLOT];
-        Ok(Slot::decode(bytes, sequence, slot))
+        let bytes = window.bytes.get(at..at + Self::SLOT);
+        Ok(bytes.map_or(Slot::Torn, |bytes| Slot::decode(bytes, sequence, slot)))
     }
 
     /// Writes a record, and says whether it reads back: a write that failed may be there, and one that did not may not.

@@ -94,16 +94,14 @@ impl<'a> Json<'a> {
     /// A number, `true`, `false`, `null`, or what a broken device writes in their place; never empty.
     fn word(&mut self) -> Result<&'a str, PackError> {
         self.peek();
-        let rest = &self.text[self.at..];
+        let rest = self.text.get(self.at..).unwrap_or_default();
         let length = rest
             .bytes()
             .take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
             .count();
-        if length == 0 {
-            return Err(PackError::Malformed);
-        }
+        let word = rest.get(..length).filter(|word| !word.is_empty());
         self.at += length;
-        Ok(&rest[..length])
+        word.ok_or(PackError::Malformed)
     }
 }
 

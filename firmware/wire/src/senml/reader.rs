@@ -208,7 +208,8 @@ fn read<'a>(
             );
             continue;
         }
-        let (prefix, name) = full.split_at(full.rfind(['/', ':']).map_or(0, |at| at + 1));
+        let end = full.rfind(['/', ':']).map_or(0, |at| at + 1);
+        let (prefix, name) = full.split_at_checked(end).unwrap_or(("", &full));
         match &pack_prefix {
             Some(first) if first != prefix => return Err(PackError::MixedNames),
             Some(_) => {}

@@ -79,17 +79,19 @@ impl<'b> PackWriter<'b> {
     }
 
     /// The pack's bytes: they start where the buffer does.
-    pub fn finish(mut self) -> &'b [u8] {
-        match self.records {
-            0 => return &[],
-            1..24 => {
-                self.buffer.copy_within(HEAD..self.length, 1);
-                self.buffer[0] = 0x80 | self.records as u8;
-                self.length -= 1;
+    pub fn finish(self) -> &'b [u8] {
+        let records = self.records as u8;
+        match (records, self.buffer.get_mut(..self.length)) {
+            (1..24, Some([head, rest @ ..])) if !rest.is_empty() => {
+                *head = 0x80 | records;
+                rest.copy_within(1.., 0);
             }
-            _ => self.buffer[..HEAD].copy_from_slice(&[0x98, self.records as u8]),
+            (24.., Some([long, head, ..])) => [*long, *head] = [0x98, records],
+            _ => return &[],
         }
-        &self.buffer[..self.length]
+        let spare = usize::from(records < 24);
+        let length = self.length.saturating_sub(spare);
+        self.buffer.get(..length).unwrap_or_default()
     }
 }
 
