@@ -1,0 +1,41 @@
+//! The partitions of the flash, found by name in the table that was flashed with the image.
+
+use embassy_embedded_hal::{adapter::BlockingAsync, flash::partition::Partition};
+use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex};
+use esp_bootloader_esp_idf::partitions::{Error, PARTITION_TABLE_MAX_LEN, read_partition_table};
+use esp_hal::peripherals::FLASH;
+use esp_storage::FlashStorage;
+use static_cell::StaticCell;
+
+type Shared = Mutex<NoopRawMutex, BlockingAsync<FlashStorage<'static>>>;
+/// A part of the flash.
+pub type Region = Partition<'static, NoopRawMutex, BlockingAsync<FlashStorage<'static>>>;
+
+/// What this firmware keeps in flash.
+pub struct Regions {
+    /// Who the node is, written by whoever flashes it.
+    pub node: Region,
+    /// The outbox.
+    pub outbox: Region,
+}
+
+/// Reads the table. Once only.
+pub fn regions(peripheral: FLASH<'static>) -> Result<Regions, Error> {
+    static FLASH: StaticCell<Shared> = StaticCell::new();
+    let mut flash = FlashStorage::new(peripheral);
+    let mut bytes = [0; PARTITION_TABLE_MAX_LEN];
+    let table = read_partition_table(&mut flash, &mut bytes)?;
+    let find = |name| {
+        table
+            .iter()
+            .find(|entry| entry.label_as_str() == name)
+            .map(|entry| (entry.offset(), entry.len()))
+            .ok_or(Error::Invalid)
+    };
+    let (node, outbox) = (find("node")?, find("outbox")?);
+    let flash: &'static Shared = FLASH.init(Mutex::new(BlockingAsync::new(flash)));
+    Ok(Regions {
+        node: Partition::new(flash, node.0, node.1),
+        outbox: Partition::new(flash, outbox.0, outbox.1),
+    })
+}
