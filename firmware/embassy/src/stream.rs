@@ -6,6 +6,10 @@ use embedded_tls::{Aes128GcmSha256, TlsConnection};
 use crate::tls::Records;
 
 /// An open stream over the socket `S`.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one, and no allocator to box it with"
+)]
 pub(crate) enum Stream<'a, S: Read + Write> {
     Plain(S),
     Tls(TlsConnection<'a, Records<'a, S>, Aes128GcmSha256>),
