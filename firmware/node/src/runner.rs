@@ -78,7 +78,7 @@ pub trait Timer {
 }
 
 /// How long connecting or publishing may take: TCP alone would wait for many minutes on a dead link.
-const LINK_TIMEOUT_MS: u64 = 30_000;
+pub const LINK_TIMEOUT_MS: u64 = 30_000;
 
 /// Runs the node for ever: samples on schedule, whatever the link does, and keeps the session going. Drop the future to
 /// stop it, at any await.

@@ -1,0 +1,186 @@
+//! The entry point that a board's `main` calls once its network runs.
+
+use embassy_embedded_hal::flash::partition::Partition;
+use embassy_futures::select::{Either3, select3};
+use embassy_net::Stack;
+use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex, zerocopy_channel::Channel};
+use embassy_time::{Duration, Timer};
+use embedded_storage_async::nor_flash::NorFlash;
+use sen_node::{FlashOutbox, Identity, Node, Probes, Storage, flash};
+use sen_wire::{
+    NodeConfig, NodeId, ResetReason,
+    provision::{Field, Provision, ProvisionError},
+};
+
+use crate::{
+    join::{Joiner, Memory},
+    link::MailLink,
+    mail::Signals,
+    mqtt::Post,
+    status::{News, Panel, Status, give_up, show},
+    timer::EmbassyTimer,
+    trouble::Trouble,
+};
+
+/// Random bytes that nobody can guess: the keys of TLS are made of them.
+pub trait Entropy {
+    /// Fills `bytes`.
+    fn fill(&mut self, bytes: &mut [u8]);
+}
+
+/// What a board brings.
+#[allow(missing_debug_implementations, reason = "the network stack has none")]
+pub struct Board<F, P, E, L> {
+    /// Its name, as in the node configuration and the hello, at most 16 bytes.
+    pub name: &'static str,
+    /// Firmware version, at most 16 bytes.
+    pub firmware: &'static str,
+    /// Why it started.
+    pub reset_reason: ResetReason,
+    /// The network; its runner, and what brings it up, are tasks of the board.
+    pub stack: Stack<'static>,
+    /// The partition of the outbox, and nothing but it.
+    pub flash: F,
+    /// Its probes.
+    pub probes: P,
+    /// Its random numbers.
+    pub entropy: E,
+    /// Its LED and serial line.
+    pub panel: L,
+    /// Received signal strength in dBm, where there is a radio.
+    pub rssi_dbm: fn() -> Option<i16>,
+}
+
+/// How long to wait before flash that failed is tried again.
+const FLASH_RETRY: Duration = Duration::from_secs(10);
+
+/// Runs the node for ever: it measures whatever the network does, keeps what it measures in flash, and sends it when it can.
+pub async fn run<F, P, E, L>(
+    board: Board<F, P, E, L>,
+    provision: &Provision<'_>,
+    memory: &mut Memory,
+) -> !
+where
+    F: NorFlash,
+    P: Probes,
+    E: Entropy,
+    L: Panel,
+{
+    let Board {
+        name,
+        firmware,
+        reset_reason,
+        stack,
+        flash,
+        mut probes,
+        mut entropy,
+        mut panel,
+        rssi_dbm,
+    } = board;
+    let id: NodeId = match provision.node.parse() {
+        Ok(id) => id,
+        // Whoever decoded it has checked it.
+        Err(_) => {
+            let trouble = ProvisionError::Bad(Field::Node).into();
+            give_up(&mut panel, provision.led, trouble).await
+        }
+    };
+    let flash = Mutex::<NoopRawMutex, F>::new(flash);
+    let mut incarnation = [0; 2];
+    entropy.fill(&mut incarnation);
+    let identity = |boot| Identity {
+        node: id.clone(),
+        firmware,
+        board: name,
+        reset_reason,
+        boot,
+    };
+    let mut node = start(
+        &flash,
+        u16::from_le_bytes(incarnation),
+        identity,
+        &mut panel,
+    )
+    .await;
+    panel.line(format_args!(
+        "sen node={} board={name} firmware={firmware} boot={} pending={} gateway={}:{}",
+        provision.node,
+        node.storage().boot(),
+        node.storage().pending(),
+        provision.gateway.host,
+        provision.gateway.port
+    ));
+
+    let signals = Signals::new();
+    let news = News::new();
+    let mut up = Channel::new(&mut memory.up);
+    let mut down = Channel::new(&mut memory.down);
+    let (up_in, up_out) = up.split();
+    let (down_in, down_out) = down.split();
+    let mut link = MailLink {
+        signals: &signals,
+        up: up_in,
+        down: down_out,
+        rssi_dbm,
+        open: false,
+    };
+    let joiner = Joiner {
+        stack,
+        provision,
+        entropy: &mut entropy,
+        buffers: &mut memory.buffers,
+        post: Post {
+            up: up_out,
+            down: down_in,
+        },
+        signals: &signals,
+        news: &news,
+    };
+    let mut timer = EmbassyTimer;
+    let ended = select3(
+        sen_node::run(&mut node, &mut link, &mut probes, &mut timer),
+        joiner.run(),
+        show(&mut panel, provision.led, &news),
+    );
+    match ended.await {
+        Either3::First(never) | Either3::Second(never) | Either3::Third(never) => never,
+    }
+}
+
+/// Opens the outbox, however long it takes, and a node over it. An outbox of another layout, left by other firmware, is given
+/// up: nothing here can read it.
+async fn start<'f, F: NorFlash>(
+    flash: &'f Mutex<NoopRawMutex, F>,
+    incarnation: u16,
+    identity: impl Fn(u64) -> Identity,
+    panel: &mut impl Panel,
+) -> Node<FlashOutbox<Partition<'f, NoopRawMutex, F>>> {
+    let size = flash.lock().await.capacity() as u32;
+    let partition = || Partition::new(flash, 0, size);
+    let mut format = false;
+    loop {
+        let opened = if format {
+            FlashOutbox::format(partition(), incarnation).await
+        } else {
+            FlashOutbox::open(partition(), incarnation).await
+        };
+        let error = match opened {
+            Ok(outbox) => {
+                let identity = identity(outbox.boot());
+                match Node::start(identity, NodeConfig::default(), outbox).await {
+                    Ok(node) => return node,
+                    Err(error) => error,
+                }
+            }
+            Err(error) => error,
+        };
+        format = matches!(error, flash::Error::OtherLayout);
+        panel.line(format_args!(
+            "{} {error}",
+            Status::Trouble(Trouble::Storage)
+        ));
+        if !format {
+            Timer::after(FLASH_RETRY).await;
+        }
+    }
+}

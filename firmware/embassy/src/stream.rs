@@ -1,0 +1,46 @@
+//! The byte stream that MQTT runs over: TCP, or TLS over TCP. One type, so that the MQTT client is compiled once.
+
+use embedded_io_async::{Error as _, ErrorKind, ErrorType, Read, Write};
+use embedded_tls::{Aes128GcmSha256, TlsConnection};
+
+use crate::tls::Records;
+
+/// An open stream over the socket `S`.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one, and no allocator to box it with"
+)]
+pub(crate) enum Stream<'a, S: Read + Write> {
+    Plain(S),
+    Tls(TlsConnection<'a, Records<'a, S>, Aes128GcmSha256>),
+}
+
+impl<S: Read + Write> ErrorType for Stream<'_, S> {
+    type Error = ErrorKind;
+}
+
+impl<S: Read + Write> Read for Stream<'_, S> {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
+        match self {
+            Self::Plain(socket) => socket.read(buffer).await.map_err(|e| e.kind()),
+            Self::Tls(tls) => tls.read(buffer).await.map_err(|e| e.kind()),
+        }
+    }
+}
+
+impl<S: Read + Write> Write for Stream<'_, S> {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
+        match self {
+            Self::Plain(socket) => socket.write(bytes).await.map_err(|e| e.kind()),
+            Self::Tls(tls) => tls.write(bytes).await.map_err(|e| e.kind()),
+        }
+    }
+
+    /// Hands what was written over to TCP. Not TCP's own flush, which waits a round trip for the acknowledgement.
+    async fn flush(&mut self) -> Result<(), ErrorKind> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Tls(tls) => tls.flush().await.map_err(|e| e.kind()),
+        }
+    }
+}
