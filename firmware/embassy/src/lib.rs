@@ -25,6 +25,7 @@ mod join;
 pub mod limits;
 mod link;
 mod mail;
+pub mod modem;
 mod mqtt;
 pub mod provision;
 mod run;

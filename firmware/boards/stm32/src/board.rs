@@ -10,14 +10,14 @@ pub fn start() -> Peripherals {
     let mut config = Config::default();
     config.rcc.hsi = true;
     config.rcc.pll = Some(Pll {
-        source: PllSource::Hsi,
-        prediv: PllPreDiv::Div1,
-        mul: PllMul::Mul10,
+        source: PllSource::HSI,
+        prediv: PllPreDiv::DIV1,
+        mul: PllMul::MUL10,
         divp: None,
-        divq: Some(PllQDiv::Div4),
-        divr: Some(PllRDiv::Div2),
+        divq: Some(PllQDiv::DIV4),
+        divr: Some(PllRDiv::DIV2),
     });
-    config.rcc.sys = Sysclk::Pll1R;
-    config.rcc.mux.clk48sel = Clk48sel::Pll1Q;
+    config.rcc.sys = Sysclk::PLL1_R;
+    config.rcc.mux.clk48sel = Clk48sel::PLL1_Q;
     embassy_stm32::init(config)
 }
