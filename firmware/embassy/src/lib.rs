@@ -26,6 +26,8 @@ pub mod limits;
 mod link;
 mod mail;
 mod mqtt;
+#[cfg(feature = "ppp")]
+pub mod ppp;
 pub mod provision;
 mod run;
 pub mod status;
