@@ -27,6 +27,8 @@ mod link;
 mod mail;
 pub mod modem;
 mod mqtt;
+#[cfg(feature = "ppp")]
+pub mod ppp;
 pub mod provision;
 mod run;
 pub mod status;
