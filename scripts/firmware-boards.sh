@@ -10,31 +10,45 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
-# image | folder in firmware/boards | target | features | flash, KiB | RAM with the stack, KiB (-: as the linker allows)
+# image | folder in firmware/boards | binary | target | features | flash, KiB | RAM with the stack, KiB (-: as the linker allows)
 boards='
-    qemu-mps2-ethernet | qemu-mps2 | thumbv7m-none-eabi | ethernet | 192 | 64
-    qemu-mps2-ppp      | qemu-mps2 | thumbv7m-none-eabi | ppp      | 192 | 64
+    qemu-mps2-ethernet | qemu-mps2 | sen-qemu-mps2      | thumbv7m-none-eabi          | ethernet | 192 | 64
+    qemu-mps2-ppp      | qemu-mps2 | sen-qemu-mps2      | thumbv7m-none-eabi          | ppp      | 192 | 64
+    stm32-ethernet     | stm32     | sen-stm32-ethernet | thumbv7em-none-eabihf       | ethernet | 187 | 62
+    stm32-modem        | stm32     | sen-stm32-modem    | thumbv7em-none-eabihf       | modem    | 187 | 62
+    esp32c3            | esp32c3   | sen-esp32c3        | riscv32imc-unknown-none-elf |          | 976 | -
 '
 
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$HOME/.cache/sen/target}"
 images=$CARGO_TARGET_DIR/boards
 mkdir -p "$images"
 rows=$(sed 's/ *| */|/g; s/^ *//; s/ *$//; /^$/d' <<<"$boards")
-mapfile -t targets < <(cut -d'|' -f3 <<<"$rows" | sort -u)
+mapfile -t targets < <(cut -d'|' -f4 <<<"$rows" | sort -u)
 firmware_toolchain "${targets[@]}"
 
 # The image's symbol as a number, or nothing.
 symbol() { llvm-nm "$1" | awk -v name="$2" '$3 == name { print "0x" $1 }'; }
 
+# Bytes of the sections of that name.
+section() { llvm-size -A "$1" | awk -v name="$2" '$1 ~ "^(" name ")$" { sum += $2 } END { print sum + 0 }'; }
+
 report=() over=()
 measure() {
     local image=$1 flash_budget=$2 ram_budget=$3 text data bss flash static start end stack=0 ram
-    read -r text data bss _ < <(llvm-size "$images/$image" | tail -n 1)
-    # Data stands in flash too, to be copied at start.
-    flash=$((text + data)) static=$((data + bss))
-    # cortex-m-rt leaves the stack all RAM that nothing else takes.
-    start=$(symbol "$images/$image" _stack_start) end=$(symbol "$images/$image" _stack_end)
-    [ -z "$start" ] || stack=$((start - end))
+    if [ "$image" = esp32c3 ]; then
+        # What stands in the program's partition. The ELF has gaps that do not, so that llvm-size says more.
+        flash=$(sed -n 's/^program=\([0-9]*\) .*/\1/p' "$images/$image.txt")
+        # Code in RAM, data and both heaps.
+        static=$(section "$images/$image" '\.rwdata_dummy|\.data.*|\.bss|\.noinit|\.dram2_uninit')
+        stack=$(section "$images/$image" '\.stack')
+    else
+        read -r text data bss _ < <(llvm-size "$images/$image" | tail -n 1)
+        # Data stands in flash too, to be copied at start.
+        flash=$((text + data)) static=$((data + bss))
+        # cortex-m-rt leaves the stack all RAM that nothing else takes.
+        start=$(symbol "$images/$image" _stack_start) end=$(symbol "$images/$image" _stack_end)
+        [ -z "$start" ] || stack=$((start - end))
+    fi
     ram=$((static + stack))
     report+=("$(awk -v image="$image" -v flash=$flash -v budget="$flash_budget" -v static=$static -v stack=$stack 'BEGIN {
         printf "%-20s %7.1f of %4s KiB flash, %5.1f KiB static RAM + %5.1f KiB for the stack",
@@ -43,13 +57,22 @@ measure() {
     [ "$ram_budget" = - ] || [ "$ram" -le $((ram_budget * 1024)) ] || over+=("$image: $ram bytes of RAM")
 }
 
-while IFS='|' read -r image folder target features flash ram; do
+# The ESP32-C3's boot code wants more than an ELF: $CARGO_TARGET_DIR/boards/esp32c3.bin is what is flashed from address 0.
+# Built as part of the workspace, so that no library is compiled with a second set of features.
+flashable() {
+    cargo build --locked --workspace --bin sen-image </dev/null
+    "$CARGO_TARGET_DIR/debug/sen-image" "$images/esp32c3" firmware/boards/esp32c3/partitions.csv "$images/esp32c3.bin" |
+        tee "$images/esp32c3.txt"
+}
+
+while IFS='|' read -r image folder binary target features flash ram; do
     [ $# -eq 0 ] || [[ " $* " == *" $image "* ]] || continue
     say "image $image"
     # From inside: a board's .cargo/config.toml holds its target and how it is linked.
     (cd "firmware/boards/$folder" &&
         CARGO_TARGET_DIR=$images/build "${firmware_cargo[@]}" --no-default-features --features "$features" </dev/null)
-    cp "$images/build/$target/release/sen-$folder" "$images/$image"
+    cp "$images/build/$target/release/$binary" "$images/$image"
+    [ "$image" != esp32c3 ] || flashable
     measure "$image" "$flash" "$ram"
 done <<<"$rows"
 

@@ -26,17 +26,23 @@ fn main() -> Result<(), Box<dyn Error>> {
             offset + size
         )?;
         if kind == "app" {
-            writeln!(memory, "FLASH : ORIGIN = {:#x}, LENGTH = {size:#x}", FLASH_BASE + offset)?;
+            writeln!(
+                memory,
+                "FLASH : ORIGIN = {:#x}, LENGTH = {size:#x}",
+                FLASH_BASE + offset
+            )?;
         }
     }
-    // 64 of SRAM1's 96 KiB: what does not fit, does not link.
-    let memory = format!("MEMORY {{\n{memory}RAM : ORIGIN = 0x20000000, LENGTH = 64K\n}}\n");
+    // Of the 96 KiB of SRAM1 less than 64 000 bytes: what does not fit, does not link.
+    let memory = format!("MEMORY {{\n{memory}RAM : ORIGIN = 0x20000000, LENGTH = 62K\n}}\n");
     fs::write(out.join("memory.x"), memory)?;
     fs::write(out.join("layout.rs"), layout)?;
     Ok(())
 }
 
 fn number(text: &str) -> Result<u32, Box<dyn Error>> {
-    let hex = text.strip_prefix("0x").ok_or("partitions.csv: numbers are hexadecimal")?;
+    let hex = text
+        .strip_prefix("0x")
+        .ok_or("partitions.csv: numbers are hexadecimal")?;
     Ok(u32::from_str_radix(hex, 16)?)
 }

@@ -24,6 +24,7 @@ mod dial;
 mod join;
 pub mod limits;
 mod link;
+mod mac;
 mod mail;
 pub mod modem;
 mod mqtt;
@@ -38,6 +39,7 @@ mod tls;
 pub mod trouble;
 
 pub use join::Memory;
+pub use mac::local_mac;
 pub use run::{Board, Entropy, run};
 pub use status::{Panel, Status};
 pub use timer::EmbassyTimer;

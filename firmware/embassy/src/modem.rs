@@ -129,6 +129,54 @@ pub async fn dial<S: BufRead + Write>(
     }
 }
 
+/// What a board does for its modem.
+pub trait Attendant {
+    /// Switches the modem's supply. A board that can't does nothing.
+    fn supply(&mut self, on: bool);
+
+    /// Is told how each attempt to dial went.
+    fn dialled(&mut self, dialled: Result<Dialled, DialError>);
+}
+
+/// Attempts in a row that fail before the modem is switched off and on: it may hang, or hold on to a cell that is gone.
+#[cfg(feature = "ppp")]
+const STRIKES: u32 = 3;
+/// So long it stays off: its capacitors hold it up for a while.
+#[cfg(feature = "ppp")]
+const OFF: Duration = Duration::from_secs(5);
+
+/// Dials, and dials again whenever the connection falls, for ever.
+#[cfg(feature = "ppp")]
+pub async fn keep_up<S: BufRead + Write>(
+    mut runner: embassy_net_ppp::Runner<'_>,
+    mut serial: S,
+    mobile: &sen_wire::provision::Mobile<'_>,
+    stack: embassy_net::Stack<'_>,
+    attendant: &mut impl Attendant,
+) -> ! {
+    use crate::ppp;
+    let user = mobile.user.unwrap_or_default().as_bytes();
+    let password = mobile.password.map_or("", |password| password.0).as_bytes();
+    let mut strikes = 0;
+    loop {
+        let dialled = dial(&mut serial, mobile.apn, &Pace::MODEM).await;
+        attendant.dialled(dialled);
+        if dialled.is_ok() {
+            strikes = 0;
+            ppp::once(&mut runner, &mut serial, user, password, stack).await;
+        } else {
+            strikes += 1;
+        }
+        if strikes == STRIKES {
+            strikes = 0;
+            attendant.supply(false);
+            Timer::after(OFF).await;
+            attendant.supply(true);
+        }
+        Timer::after(ppp::PAUSE).await;
+    }
+}
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {

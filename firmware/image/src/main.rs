@@ -1,4 +1,4 @@
-//! `sen-image ELF PARTITIONS_CSV OUT`: what is flashed to an ESP32-C3 from address 0.
+//! `sen-image ELF PARTITIONS_CSV OUT`: what is flashed to an ESP32-C3 from address 0. Prints the sizes in bytes.
 
 use std::{env, fs, path::Path};
 
@@ -12,7 +12,9 @@ fn main() -> Result<()> {
     let program =
         fs::read(elf).with_context(|| format!("can't read {}", Path::new(elf).display()))?;
     let image = sen_image::esp32c3(&program, Path::new(table))?;
-    fs::write(out, &image).with_context(|| format!("can't write {}", Path::new(out).display()))?;
-    println!("{}: {} bytes", Path::new(out).display(), image.len());
+    fs::write(out, &image.bytes)
+        .with_context(|| format!("can't write {}", Path::new(out).display()))?;
+    let (whole, program, partition) = (image.bytes.len(), image.program, image.partition);
+    println!("program={program} partition={partition} image={whole}");
     Ok(())
 }

@@ -20,14 +20,13 @@ fn image() -> Vec<u8> {
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target"),
         PathBuf::from,
     );
-    let elf = target.join("boards/esp32c3/riscv32imc-unknown-none-elf/release/sen-esp32c3");
-    let program = fs::read(&elf).unwrap_or_else(|error| {
+    let path = target.join("boards/esp32c3.bin");
+    fs::read(&path).unwrap_or_else(|error| {
         panic!(
             "run scripts/firmware-boards.sh first: {}: {error}",
-            elf.display()
+            path.display()
         )
-    });
-    sen_image::esp32c3(&program, &board().join("partitions.csv")).expect("an image")
+    })
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {

@@ -104,6 +104,11 @@ fn esp32c3_has_two_programs_and_a_season_of_readings() {
         named(&partitions, provision::PARTITION).size() as usize,
         provision::PAGE
     );
+    let settings = named(&partitions, "sen_settings");
+    assert!(
+        settings.size() / 4096 >= 3,
+        "three pages at least, as its own doc says"
+    );
     let kept = readings_kept::<4, 4096>(named(&partitions, "sen_outbox"));
     assert!(kept >= 3 * MONTH_OF_READINGS);
 }
@@ -116,7 +121,12 @@ fn stm32_has_room_for_a_second_program_and_a_month_of_readings() {
     let node = named(&partitions, provision::PARTITION);
     let outbox = named(&partitions, "sen_outbox");
     assert_eq!(node.size() as usize, provision::PAGE);
-    let free = node.offset() - program.size();
+    let settings = named(&partitions, "sen_settings");
+    assert!(
+        settings.size() / 2048 >= 3,
+        "three pages at least, as its own doc says"
+    );
+    let free = settings.offset() - program.size();
     let bootloader = 0x8000;
     assert!(
         free >= program.size() + 2048 + bootloader,

@@ -5,6 +5,7 @@ use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex};
 use esp_bootloader_esp_idf::partitions::{Error, PARTITION_TABLE_MAX_LEN, read_partition_table};
 use esp_hal::peripherals::FLASH;
 use esp_storage::FlashStorage;
+use sen_wire::provision::PARTITION;
 use static_cell::StaticCell;
 
 type Shared = Mutex<NoopRawMutex, BlockingAsync<FlashStorage<'static>>>;
@@ -32,7 +33,7 @@ pub fn regions(peripheral: FLASH<'static>) -> Result<Regions, Error> {
             .map(|entry| (entry.offset(), entry.len()))
             .ok_or(Error::Invalid)
     };
-    let (node, outbox) = (find("node")?, find("outbox")?);
+    let (node, outbox) = (find(PARTITION)?, find("sen_outbox")?);
     let flash: &'static Shared = FLASH.init(Mutex::new(BlockingAsync::new(flash)));
     Ok(Regions {
         node: Partition::new(flash, node.0, node.1),

@@ -3,25 +3,42 @@
 #![no_main]
 
 mod flash;
+mod panel;
+mod probes;
+mod start;
 mod wifi;
 
 use embassy_executor::Spawner;
-use embassy_net::{Runner, StackResources};
-use embassy_time::{Duration, Timer};
-use esp_backtrace as _;
+use embassy_net::{Config, Runner, StackResources};
 use esp_hal::{
     clock::CpuClock,
     gpio::{Level, Output, OutputConfig},
     ram,
-    rng::Rng,
-    rtc_cntl::{Rtc, RwdtStage},
+    rng::{Rng, Trng},
     timer::timg::TimerGroup,
 };
 use esp_radio::wifi::Interface;
-use sen_node::FlashOutbox;
-use static_cell::StaticCell;
+use sen_embassy::{Board, Entropy, Memory, Trouble, provision, status::give_up};
+use sen_wire::provision::MAX_BLOCK;
+use static_cell::{ConstStaticCell, StaticCell};
+
+use crate::panel::Front;
 
 esp_bootloader_esp_idf::esp_app_desc!();
+
+/// As the node configuration names it.
+const NAME: &str = "esp32c3";
+/// TCP, DNS, DHCP.
+const SOCKETS: usize = 3;
+
+/// The noise of the radio's receiver, which is on by the time that this is made.
+struct Noise(Trng);
+
+impl Entropy for Noise {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        self.0.read(bytes);
+    }
+}
 
 #[embassy_executor::task]
 async fn network(mut runner: Runner<'static, Interface>) -> ! {
@@ -30,59 +47,62 @@ async fn network(mut runner: Runner<'static, Interface>) -> ! {
 
 #[esp_rtos::main]
 async fn main(spawner: Spawner) -> ! {
-    let peripherals = esp_hal::init(esp_hal::Config::default().with_cpu_clock(CpuClock::_80MHz));
-    // The radio's heap: what the second-stage bootloader used, and some.
+    let pins = esp_hal::init(esp_hal::Config::default().with_cpu_clock(CpuClock::_80MHz));
+    // The radio's heap: what the bootloader has left, and some.
     esp_alloc::heap_allocator!(#[ram(reclaimed)] size: 64 * 1024);
     esp_alloc::heap_allocator!(size: 36 * 1024);
-    let timers = TimerGroup::new(peripherals.TIMG0);
-    let sleep = esp_rtos::sleep::configure(peripherals.LPWR);
-    esp_rtos::start_with_idle_hook(
-        timers.timer0,
-        peripherals.FROM_CPU_INTR0,
-        sleep.light_sleep_hook,
-    );
+    let timers = TimerGroup::new(pins.TIMG0);
+    esp_rtos::start(timers.timer0, pins.FROM_CPU_INTR0);
+    if let Ok(watch) = start::watch(pins.RTC_TIMER) {
+        spawner.spawn(watch);
+    }
+    // The LED of the module lights at low level.
+    let mut front = Front::new(Output::new(
+        pins.GPIO8,
+        Level::High,
+        OutputConfig::default(),
+    ));
 
-    let mut led = Output::new(peripherals.GPIO8, Level::High, OutputConfig::default());
-    let mut rtc = Rtc::new(peripherals.RTC_TIMER);
-    rtc.rwdt
-        .set_timeout(RwdtStage::Stage0, esp_hal::time::Duration::from_secs(30));
-    rtc.rwdt.enable();
+    let Ok(mut regions) = flash::regions(pins.FLASH) else {
+        give_up(&mut front, true, Trouble::Storage).await
+    };
+    static BLOCK: ConstStaticCell<[u8; MAX_BLOCK]> = ConstStaticCell::new([0; _]);
+    let provision = match provision::read(&mut regions.node, 0, NAME, BLOCK.take()).await {
+        Ok(provision) => provision,
+        Err(trouble) => give_up(&mut front, true, trouble).await,
+    };
+    let Some(wifi) = &provision.wifi else {
+        give_up(&mut front, provision.led, Trouble::NoLink).await
+    };
+    let (Ok(controller), Ok(noise)) = (wifi::station(pins.WIFI, wifi), Trng::try_new()) else {
+        give_up(&mut front, provision.led, Trouble::NoLink).await
+    };
 
-    let Ok(regions) = flash::regions(peripherals.FLASH) else {
-        panic!("no partition table");
-    };
-    let rng = Rng::new();
-    let outbox = FlashOutbox::open(regions.outbox, rng.random() as u16).await;
-    let Ok(outbox) = outbox else {
-        panic!("no outbox");
-    };
-    esp_println::println!("boot {}", outbox.boot());
-
-    let Ok(controller) = wifi::station(peripherals.WIFI, "sen", "") else {
-        panic!("no radio");
-    };
-    static RESOURCES: StaticCell<StackResources<4>> = StaticCell::new();
-    let seed = u64::from(rng.random()) << 32 | u64::from(rng.random());
+    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+    let seed = Rng::new();
+    let seed = u64::from(seed.random()) << 32 | u64::from(seed.random());
     let (stack, runner) = embassy_net::new(
         Interface::station(),
-        embassy_net::Config::dhcpv4(Default::default()),
-        RESOURCES.init(StackResources::new()),
+        Config::dhcpv4(Default::default()),
+        RESOURCES.init_with(StackResources::new),
         seed,
     );
-    if let (Ok(network), Ok(wifi)) = (network(runner), wifi::keep_connected(controller)) {
+    if let (Ok(network), Ok(station)) = (network(runner), wifi::keep_connected(controller)) {
         spawner.spawn(network);
-        spawner.spawn(wifi);
+        spawner.spawn(station);
     }
-    loop {
-        stack.wait_config_up().await;
-        rtc.rwdt.feed();
-        led.toggle();
-        Timer::after(Duration::from_secs(1)).await;
-    }
-}
 
-/// After a panic.
-#[unsafe(no_mangle)]
-extern "Rust" fn custom_halt() -> ! {
-    esp_hal::system::software_reset()
+    let board = Board {
+        name: NAME,
+        firmware: env!("CARGO_PKG_VERSION"),
+        reset_reason: start::reset_reason(),
+        stack,
+        flash: regions.outbox,
+        probes: probes::None,
+        entropy: Noise(noise),
+        panel: front,
+        rssi_dbm: wifi::rssi_dbm,
+    };
+    static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+    sen_embassy::run(board, &provision, MEMORY.take()).await
 }

@@ -1,6 +1,12 @@
-//! What both binaries share: clocks, flash, watchdog, and what the chip wants when it is in trouble.
+//! What the binaries share: clocks, flash, front, watchdog, and what the chip does when it is in trouble.
 #![no_std]
 
-pub mod board;
-pub mod flash;
+mod board;
+mod flash;
+mod front;
+mod probes;
 mod trouble;
+
+pub use board::{Kit, Noise, random, run, start};
+pub use flash::Regions;
+pub use front::Front;

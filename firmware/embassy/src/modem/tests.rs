@@ -170,7 +170,8 @@ fn passes_over_what_nobody_asked_for() {
 
 #[test]
 fn names_what_is_wrong() {
-    let wrong: [(&[(&str, &[&str])], DialError); 6] = [
+    type Changes<'a> = &'a [(&'static str, &'a [&'static str])];
+    let wrong: [(Changes<'_>, DialError); 6] = [
         (&[("AT", &[""])], DialError::Silent),
         (
             &[("AT+CPIN?", &["\r\n+CME ERROR: SIM not inserted\r\n"])],
