@@ -266,6 +266,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     if let Some(mqtt) = gateway.mqtt {
         println!("listening mqtt {mqtt}");
     }
+    if let Some((mqtts, pin)) = &gateway.mqtts {
+        println!("listening mqtts {mqtts}");
+        println!("key sha256:{pin}");
+    }
     println!("listening web http://{}", gateway.web);
     println!("ready");
     let _ = std::io::stdout().flush();

@@ -7,6 +7,7 @@
 pub mod refusals;
 mod times;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sen_wire::senml::read_pack;
@@ -239,7 +240,7 @@ impl Ingest {
         Outcome::Refused(refusal.reason)
     }
 
-    /// Counts and keeps a refusal that a door made itself, such as a wrong password.
+    /// Counts and keeps a refusal that a door made itself, such as a subscription to another node's topics.
     pub fn refused_at_door(&self, sender: &str, topic: &str, reason: &'static str, detail: &str) {
         self.refusals.count(reason);
         self.refusals.keep(
@@ -249,5 +250,27 @@ impl Ingest {
             &Refusal::new(reason, detail),
             &[],
         );
+    }
+
+    /// A client was not let in. `node`: who it says that it is.
+    pub fn refused_client(
+        &self,
+        from: Option<SocketAddr>,
+        node: &str,
+        reason: &'static str,
+        detail: &str,
+    ) {
+        let known = self.known.now().node(node).is_some();
+        let node = Some(node).filter(|n| !n.is_empty());
+        let refusal = Refusal::new(reason, detail);
+        self.refusals
+            .connection(self.clock.now(), from, node, known, &refusal);
+    }
+
+    /// A client was not let in before it could say who it is.
+    pub fn refused_before_name(&self, from: SocketAddr, reason: &'static str, detail: &str) {
+        let refusal = Refusal::new(reason, detail);
+        self.refusals
+            .connection(self.clock.now(), Some(from), None, false, &refusal);
     }
 }
