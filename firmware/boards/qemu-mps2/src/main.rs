@@ -54,9 +54,11 @@ async fn node(spawner: Spawner) -> ! {
 
     let options = OPTIONS.init_with(CommandLine::read);
     let flash = options.value("flash").unwrap_or("flash.bin");
-    let (Ok(mut configuration), Ok(outbox)) =
-        (HostFlash::configuration(flash), HostFlash::outbox(flash))
-    else {
+    let (Ok(mut configuration), Ok(settings), Ok(outbox)) = (
+        HostFlash::configuration(flash),
+        HostFlash::settings(flash),
+        HostFlash::outbox(flash),
+    ) else {
         panic!("no flash: give flash=FILE");
     };
     let provision = match provision::read(&mut configuration, 0, NAME, BLOCK.take()).await {
@@ -71,7 +73,9 @@ async fn node(spawner: Spawner) -> ! {
         firmware: env!("CARGO_PKG_VERSION"),
         reset_reason: ResetReason::PowerOn,
         stack,
-        flash: outbox,
+        outbox,
+        settings,
+        channels: Some(&probes::CHANNELS),
         probes: Sonde::new(options),
         entropy: HostRandom,
         panel: Console,

@@ -9,6 +9,17 @@ use crate::host::{CommandLine, File, Mode};
 
 include!(concat!(env!("OUT_DIR"), "/series.rs"));
 
+/// What it measures.
+pub(crate) static CHANNELS: [Channel; COLUMNS.len()] = {
+    let mut channels = [Channel::first(Quantity::Ph); _];
+    let mut column = 0;
+    while column < COLUMNS.len() {
+        channels[column] = Channel::first(COLUMNS[column].0);
+        column += 1;
+    }
+    channels
+};
+
 /// The sonde of the recording.
 pub(crate) struct Sonde {
     row: u64,
