@@ -13,6 +13,7 @@
 //! The harness encodes packs itself ([`pack`]) instead of borrowing the encoder under test.
 
 pub mod audit;
+pub mod board;
 pub mod browser;
 pub mod device;
 pub mod dice;
