@@ -10,6 +10,7 @@ pub mod completeness;
 pub mod config;
 pub mod demo;
 pub mod files;
+pub mod flash;
 pub mod influx;
 pub mod ingest;
 pub mod journal;

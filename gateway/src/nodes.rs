@@ -17,6 +17,9 @@ use crate::reading::{Millis, NodeNum};
 use crate::registry::{changed, generate, hash};
 
 pub mod code;
+pub mod label;
+pub mod orders;
+pub mod plan;
 
 /// Id of the plot, and of its farm, where nodes stand until they are claimed.
 pub const UNCLAIMED: &str = "unclaimed";
@@ -97,12 +100,8 @@ pub fn add(c: &Connection, new: &NewNode, now: Millis) -> Result<Made, NodeError
     if number(c, &new.id).is_ok() {
         return Err(NodeError::Exists(new.id.clone()));
     }
-    if let Some(board) = &new.board
-        && !(1..=MAX_HELLO_TEXT).contains(&board.len())
-    {
-        return Err(NodeError::Fault(format!(
-            "board: write 1 to {MAX_HELLO_TEXT} characters, as the board's firmware calls it"
-        )));
+    if let Some(board) = &new.board {
+        check_board(board)?;
     }
     let plot = match &new.plot {
         Some(plot) => existing_plot(c, plot)?,
@@ -121,7 +120,7 @@ pub fn add(c: &Connection, new: &NewNode, now: Millis) -> Result<Made, NodeError
     )?;
     let claim_code = match new.plot {
         Some(_) => None,
-        None => Some(new_code(c, c.last_insert_rowid(), now)?),
+        None => Some(new_code(c, number(c, &new.id)?, now)?),
     };
     changed(c)?;
     Ok(Made {
@@ -144,6 +143,30 @@ pub fn new_password(c: &Connection, id: &str) -> Result<Secret, NodeError> {
     )?;
     changed(c)?;
     Ok(password)
+}
+
+/// Sets the board that a node is flashed for: its hello is checked against this.
+///
+/// # Errors
+/// [`NodeError`].
+pub fn set_board(c: &Connection, id: &str, board: &str) -> Result<(), NodeError> {
+    let num = number(c, id)?;
+    check_board(board)?;
+    c.execute(
+        "UPDATE node SET board = ?2 WHERE num = ?1",
+        params![num, board],
+    )?;
+    changed(c)?;
+    Ok(())
+}
+
+fn check_board(board: &str) -> Result<(), NodeError> {
+    if (1..=MAX_HELLO_TEXT).contains(&board.len()) {
+        return Ok(());
+    }
+    Err(NodeError::Fault(format!(
+        "board: write 1 to {MAX_HELLO_TEXT} characters, as the board's firmware calls it"
+    )))
 }
 
 /// Refuses a node from now on. A running gateway ends its connection. Its readings stay.
@@ -280,6 +303,14 @@ pub fn access(c: &Connection, id: &str) -> Result<Access, NodeError> {
         .into_iter()
         .find(|n| n.id == id)
         .ok_or_else(|| NodeError::Unknown(id.to_owned()))
+}
+
+/// Text within HTML.
+pub(crate) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 pub(crate) fn number(c: &Connection, id: &str) -> Result<NodeNum, NodeError> {

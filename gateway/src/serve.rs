@@ -20,7 +20,7 @@ use crate::ingest::refusals::Refusals;
 use crate::journal::{Folder, Journal, OpenError, ReadError, StoreError};
 use crate::live::Live;
 use crate::registry::Known;
-use crate::web::{self, Web};
+use crate::web::{self, OperatorToken, Web};
 
 /// How long a stop waits for open pages.
 const PAGES: Duration = Duration::from_secs(2);
@@ -43,6 +43,9 @@ pub enum StartError {
     /// The page can't be served.
     #[error(transparent)]
     Web(#[from] web::ListenError),
+    /// The operator's token can't be had.
+    #[error("operator.token can't be read or written in the data folder")]
+    Operator(#[from] std::io::Error),
     /// The sink can't be made.
     #[error(transparent)]
     Influx(#[from] influx::BuildError),
@@ -160,7 +163,7 @@ impl Gateway {
                 (bound, "embedded", tokio::spawn(run))
             }
             Broker::External(external) => {
-                let link = Link::new(&external, ingest, state.clone())?;
+                let link = Link::new(&external, ingest, known.clone(), state.clone())?;
                 (
                     (None, None),
                     "external",
@@ -185,7 +188,9 @@ impl Gateway {
             }
             None => (None, None, None),
         };
+        let operator = Arc::new(OperatorToken::load_or_make(&config.data_dir)?);
         let web = Web {
+            operator,
             name: config.name,
             demo,
             started_at: clock.now(),

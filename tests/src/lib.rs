@@ -33,5 +33,6 @@ pub mod proxy;
 pub mod rough;
 pub mod sen;
 pub mod storm;
+pub mod tls;
 pub mod victoria;
 pub mod wait;

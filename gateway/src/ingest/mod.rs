@@ -210,7 +210,10 @@ impl Ingest {
 
     async fn hello(&self, m: &Incoming<'_>, node: &Arc<Node>) -> Outcome {
         let boot = match Hello::decode(m.payload) {
-            Ok(h) => h.boot.unwrap_or_default(),
+            Ok(h) => {
+                self.remark(node, &h);
+                h.boot.unwrap_or_default()
+            }
             Err(e) => return self.refuse(m, Refusal::new(e.reason(), e)),
         };
         let (num, received, body) = (node.num, self.clock.now(), m.payload.to_vec());
@@ -230,6 +233,31 @@ impl Ingest {
                 Receipt::time_only(boot, self.clock.now()),
             ))),
             Err(e) => Outcome::NotStored(e),
+        }
+    }
+
+    /// What a node's hello says that somebody has to do something about.
+    fn remark(&self, node: &Node, hello: &Hello<'_>) {
+        let now = self.clock.now();
+        if let (Some(asked), Some(found)) = (node.board.as_deref(), hello.board)
+            && asked != found
+        {
+            let detail = format!(
+                "it runs the image of `{found}`, and was set up as `{asked}`: flash it with the image of its own board, or set it up anew"
+            );
+            self.refusals
+                .remark(now, &node.id, &Refusal::new("other_board", detail));
+        }
+        if let Some(refused) = hello.refusal() {
+            let version = refused
+                .version
+                .map_or_else(String::new, |v| format!(" {v}"));
+            let detail = format!("it does not take configuration{version}: {refused}");
+            self.refusals.remark(
+                now,
+                &node.id,
+                &Refusal::new(refused.reason.reason(), detail),
+            );
         }
     }
 

@@ -198,6 +198,15 @@ impl Refusals {
         }
     }
 
+    /// Counts, keeps and logs what is wrong with a node that was let in.
+    pub fn remark(&self, at: Millis, node: &str, refusal: &Refusal) {
+        self.count(refusal.reason);
+        self.keep(at, Some(node), "", refusal, &[]);
+        if self.lock().is_news(at, node, refusal.reason) {
+            tracing::warn!("{node}: {}: {}", refusal.reason, refusal.detail);
+        }
+    }
+
     /// What a node was refused for since the gateway's start, the latest first.
     #[must_use]
     pub fn of_node(&self, node: &str) -> Vec<OfNode> {
