@@ -142,7 +142,10 @@ impl Board {
             Wire::Ethernet => qemu.args(["-nic", "user,model=lan9118"]),
             Wire::Ppp => {
                 let socket = self.modem_file();
-                let socket = format!("socket,id=modem,path={},server=on,wait=off", socket.display());
+                let socket = format!(
+                    "socket,id=modem,path={},server=on,wait=off",
+                    socket.display()
+                );
                 qemu.args(["-nic", "none", "-chardev", &socket])
                     .args(["-serial", "chardev:modem"])
             }
@@ -288,4 +291,3 @@ pub fn compare(expected: &[(String, What)], dump: &[Dumped], boot: u64) -> Resul
 pub fn newest_boot(dump: &[Dumped]) -> Result<u64> {
     dump.iter().filter_map(|d| d.boot).max().context("no boot")
 }
-

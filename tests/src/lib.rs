@@ -27,6 +27,7 @@ pub mod mosquitto;
 pub mod mqtt;
 pub mod net;
 pub mod pack;
+pub mod ppp;
 pub mod process;
 pub mod promises;
 pub mod proxy;

@@ -50,7 +50,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (column, (_, quantity, power)) in COLUMNS.into_iter().enumerate() {
         let fractions = rows.iter().map(|row| fraction(row[column]).len());
         digits[column] = fractions.max().unwrap_or(0);
-        writeln!(code, "    (Quantity::{quantity}, {power} - {}),", digits[column])?;
+        writeln!(
+            code,
+            "    (Quantity::{quantity}, {power} - {}),",
+            digits[column]
+        )?;
     }
     code += "];\n/// A cell that the recording leaves empty.\n";
     writeln!(code, "pub(crate) const EMPTY: i16 = {EMPTY};")?;
@@ -58,7 +62,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for row in &rows {
         let mantissas = row.iter().zip(digits);
         let mantissas = mantissas.map(|(cell, digits)| mantissa(cell, digits));
-        writeln!(code, "    {:?},", mantissas.collect::<Result<Vec<i16>, _>>()?)?;
+        writeln!(
+            code,
+            "    {:?},",
+            mantissas.collect::<Result<Vec<i16>, _>>()?
+        )?;
     }
     code += "];\n";
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("series.rs"), code)?;

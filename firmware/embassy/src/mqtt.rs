@@ -190,7 +190,9 @@ async fn publish<IO: Io>(
 fn deliver(message: &InboundPublish<'_>, node: &str, down: &mut Down<'_>) {
     match Topic::parse(message.topic()) {
         Ok(topic) if topic.node != node => {}
-        Ok(topic) if topic.kind == Kind::Receipt => drop_in(&mut down.receipts, topic.kind, message),
+        Ok(topic) if topic.kind == Kind::Receipt => {
+            drop_in(&mut down.receipts, topic.kind, message)
+        }
         Ok(topic) if topic.kind == Kind::Config => drop_in(&mut down.configs, topic.kind, message),
         _ => {}
     }

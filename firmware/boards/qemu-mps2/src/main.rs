@@ -110,7 +110,10 @@ unsafe impl cortex_m::interrupt::InterruptNumber for Irq {
     }
 }
 
-#[allow(unsafe_code, reason = "an interrupt may break a critical section of its own kind")]
+#[allow(
+    unsafe_code,
+    reason = "an interrupt may break a critical section of its own kind"
+)]
 fn unmask(irq: i16) {
     // SAFETY: called while the device starts, in no critical section.
     unsafe { cortex_m::peripheral::NVIC::unmask(Irq(irq.unsigned_abs())) };
