@@ -26,6 +26,12 @@ rows=$(sed 's/ *| */|/g; s/^ *//; s/ *$//; /^$/d' <<<"$boards")
 mapfile -t targets < <(cut -d'|' -f4 <<<"$rows" | sort -u)
 firmware_toolchain "${targets[@]}"
 
+# Where the code stood when it was compiled is in every panic's message: by these only the part that says something.
+flags="'--remap-path-prefix=$PWD='"
+for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do
+    flags+=", '--remap-path-prefix=$registry='"
+done
+
 # The image's symbol as a number, or nothing.
 symbol() { llvm-nm "$1" | awk -v name="$2" '$3 == name { print "0x" $1 }'; }
 
@@ -70,7 +76,8 @@ while IFS='|' read -r image folder binary target features flash ram; do
     say "image $image"
     # From inside: a board's .cargo/config.toml holds its target and how it is linked.
     (cd "firmware/boards/$folder" &&
-        CARGO_TARGET_DIR=$images/build "${firmware_cargo[@]}" --no-default-features --features "$features" </dev/null)
+        CARGO_TARGET_DIR=$images/build "${firmware_cargo[@]}" --config "target.$target.rustflags = [$flags]" \
+            --no-default-features --features "$features" </dev/null)
     cp "$images/build/$target/release/$binary" "$images/$image"
     [ "$image" != esp32c3 ] || flashable
     measure "$image" "$flash" "$ram"

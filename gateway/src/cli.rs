@@ -2,7 +2,9 @@
 //! 3 readings are missing (`sen ledger`).
 
 mod backup;
+mod flash;
 mod ledger;
+mod node;
 mod place;
 
 use std::io::Write;
@@ -14,7 +16,7 @@ use clap::{Parser, Subcommand};
 use rusqlite::Connection;
 use sen_gateway::config::{Config, ConfigError, parse_duration};
 use sen_gateway::demo::Demo;
-use sen_gateway::registry::{self, NodeEntry, RegistryError, RegistryFile};
+use sen_gateway::registry::{self, RegistryError, RegistryFile};
 use sen_gateway::serve::{self, Gateway};
 use sen_gateway::{demo, journal};
 
@@ -72,11 +74,13 @@ enum Command {
         #[command(subcommand)]
         command: RegistryCommand,
     },
-    /// Nodes, one at a time.
+    /// Nodes: add, list, revoke, label, claim, configure. Works beside a running gateway, which follows within a second.
     Node {
         #[command(subcommand)]
-        command: NodeCommand,
+        command: node::NodeCommand,
     },
+    /// Get a board ready: write its image and its node configuration, or show what would be written where.
+    Flash(Box<flash::Flash>),
     /// What arrived and what is missing, by node and day. Works beside a running gateway. Exit code 3 if readings of the
     /// days asked for are missing.
     Ledger(ledger::Ledger),
@@ -97,24 +101,6 @@ enum RegistryCommand {
     Apply {
         /// TOML with [[farm]], [[plot]] and [[node]].
         file: PathBuf,
-        /// Configuration file of the gateway.
-        #[arg(long)]
-        config: PathBuf,
-    },
-}
-
-#[derive(Subcommand)]
-enum NodeCommand {
-    /// Add a node, or move a known one to another plot. Prints a new node's password once.
-    Add {
-        /// Node id: 1 to 32 of a-z, 0-9 and -.
-        id: String,
-        /// The plot it stands on.
-        #[arg(long)]
-        plot: String,
-        /// Name for people.
-        #[arg(long)]
-        name: Option<String>,
         /// Configuration file of the gateway.
         #[arg(long)]
         config: PathBuf,
@@ -169,28 +155,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Registry {
             command: RegistryCommand::Apply { file, config },
         } => apply(&file, &config),
-        Command::Node {
-            command:
-                NodeCommand::Add {
-                    id,
-                    plot,
-                    name,
-                    config,
-                },
-        } => Config::load(&config).map_err(Into::into).and_then(|c| {
-            write(
-                &c.data_dir,
-                &RegistryFile {
-                    node: vec![NodeEntry {
-                        id,
-                        plot,
-                        name,
-                        password: None,
-                    }],
-                    ..Default::default()
-                },
-            )
-        }),
+        Command::Node { command } => node::run(&command),
+        Command::Flash(args) => flash::run(&args),
         Command::Ledger(args) => ledger::run(&args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
@@ -225,6 +191,8 @@ fn is_input_error(e: &anyhow::Error) -> bool {
         || e.downcast_ref::<toml::de::Error>().is_some()
         || matches!(e.downcast_ref(), Some(RegistryError::Faults(_)))
         || ledger::is_input_error(e)
+        || node::is_input_error(e)
+        || flash::is_input_error(e)
         || backup::is_input_error(e)
 }
 
@@ -265,6 +233,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let gateway = Gateway::start(config, false, serve::metrics()).await?;
     if let Some(mqtt) = gateway.mqtt {
         println!("listening mqtt {mqtt}");
+    }
+    if let Some((mqtts, pin)) = &gateway.mqtts {
+        println!("listening mqtts {mqtts}");
+        println!("key sha256:{pin}");
     }
     println!("listening web http://{}", gateway.web);
     println!("ready");

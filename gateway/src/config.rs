@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::broker::identity::Files;
+
 /// A secret. It never prints.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
@@ -57,13 +59,24 @@ pub struct Config {
 pub enum Broker {
     /// Sen is the broker.
     Embedded {
-        /// Where nodes connect.
-        listen: SocketAddr,
+        /// Where nodes connect in the open; `None`: nowhere.
+        listen: Option<SocketAddr>,
+        /// Where they connect by TLS 1.3.
+        tls: Option<TlsDoor>,
         /// Lets clients in without credentials: the demonstration only, no configuration can say so.
         open: bool,
     },
     /// Another broker holds the connections.
     External(External),
+}
+
+/// The door for nodes with the gateway's key pinned.
+#[derive(Debug, Clone)]
+pub struct TlsDoor {
+    /// Where nodes connect.
+    pub listen: SocketAddr,
+    /// Certificate and key of one's own; `None`: those in the data folder, made at the first start.
+    pub files: Option<Files>,
 }
 
 /// An external broker.
@@ -293,6 +306,36 @@ impl Section<'_> {
         }
     }
 
+    /// Certificate and key: both or none. The outer `None`: a fault.
+    fn tls_files(&mut self, dir: &Path, tls: bool) -> Option<Option<Files>> {
+        let certificate: Option<PathBuf> = self.take("tls_certificate_file");
+        let key: Option<PathBuf> = self.take("tls_key_file");
+        let files = match (certificate, key) {
+            (None, None) => return Some(None),
+            (Some(certificate), Some(key)) => Files {
+                certificate: dir.join(certificate),
+                key: dir.join(key),
+            },
+            _ => {
+                let shown = self.key("tls_key_file");
+                self.faults.add(
+                    &shown,
+                    "goes with tls_certificate_file; set both or neither",
+                );
+                return None;
+            }
+        };
+        if !tls {
+            let shown = self.key("tls_listen");
+            self.faults.add(
+                &shown,
+                "missing beside tls_key_file; write \"0.0.0.0:8883\"",
+            );
+            return None;
+        }
+        Some(Some(files))
+    }
+
     fn finish(self, known: &[&str]) {
         for key in self.table.keys() {
             let near = known
@@ -458,10 +501,43 @@ fn check_broker(mut s: Section<'_>, dir: &Path) -> Option<Broker> {
     let mode: String = s.take("mode").unwrap_or_else(|| "embedded".to_owned());
     match mode.as_str() {
         "embedded" => {
-            let listen = s.address("listen", "0.0.0.0:1883");
-            s.finish(&["mode", "listen"]);
+            let tls = s
+                .table
+                .contains_key("tls_listen")
+                .then(|| s.address("tls_listen", "0.0.0.0:8883"));
+            let files = s.tls_files(dir, tls.is_some());
+            // What is open to the network is what was asked for: beside TLS, the plain port is this machine's.
+            let usual = if tls.is_some() {
+                "127.0.0.1:1883"
+            } else {
+                "0.0.0.0:1883"
+            };
+            let off = s.table.get("listen").and_then(toml::Value::as_str) == Some("off");
+            let listen = if off && tls.is_some() {
+                s.table.remove("listen");
+                None
+            } else {
+                Some(s.address("listen", usual))
+            };
+            s.finish(&[
+                "mode",
+                "listen",
+                "tls_listen",
+                "tls_certificate_file",
+                "tls_key_file",
+            ]);
             Some(Broker::Embedded {
-                listen: listen?,
+                listen: match listen {
+                    Some(address) => Some(address?),
+                    None => None,
+                },
+                tls: match tls {
+                    Some(address) => Some(TlsDoor {
+                        listen: address?,
+                        files: files?,
+                    }),
+                    None => None,
+                },
                 open: false,
             })
         }

@@ -57,7 +57,8 @@ pub async fn run(demo: Demo, stopped: impl Future<Output = ()>) -> anyhow::Resul
         data_dir,
         name: "Sen".to_owned(),
         broker: Broker::Embedded {
-            listen: demo.mqtt,
+            listen: Some(demo.mqtt),
+            tls: None,
             open: true,
         },
         fold_every: Duration::from_secs(3_600),

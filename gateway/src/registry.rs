@@ -5,18 +5,19 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Secret;
 use crate::journal::{Journal, ReadError};
-use crate::reading::NodeNum;
+use crate::reading::{Millis, NodeNum};
 
 /// Shortest password that is taken: the stored hash is fast, so the password must not be guessable.
 pub const MIN_PASSWORD: usize = 16;
@@ -62,7 +63,22 @@ pub struct Node {
     pub plot: String,
     /// Name, as people write it.
     pub name: String,
+    /// Since when it is refused; `None`: it is let in.
+    pub revoked: Option<Millis>,
+    /// The board that it was flashed for; `None`: any.
+    pub board: Option<String>,
+    /// What it was last told to do.
+    pub config: Option<Configured>,
     secret: [u8; 32],
+}
+
+/// A configuration as it is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configured {
+    /// Its version.
+    pub version: u32,
+    /// Its bytes on the wire.
+    pub body: Arc<[u8]>,
 }
 
 impl Node {
@@ -76,7 +92,7 @@ impl Node {
     }
 }
 
-fn hash(password: &[u8]) -> [u8; 32] {
+pub(crate) fn hash(password: &[u8]) -> [u8; 32] {
     Sha256::digest(password).into()
 }
 
@@ -118,14 +134,26 @@ impl Registry {
             })?
             .collect::<Result<Vec<_>, _>>()?;
         let nodes = c
-            .prepare_cached("SELECT num, id, plot, name, secret FROM node ORDER BY id")?
+            .prepare_cached(
+                "SELECT num, id, plot, name, secret, revoked, board, version, body FROM node
+                 LEFT JOIN node_config ON node = num AND version = (SELECT max(version) FROM node_config WHERE node = num)
+                 ORDER BY id",
+            )?
             .query_map([], |r| {
+                let version: Option<u32> = r.get(7)?;
+                let body: Option<Vec<u8>> = r.get(8)?;
                 Ok(Arc::new(Node {
                     num: r.get(0)?,
                     id: r.get(1)?,
                     plot: r.get(2)?,
                     name: r.get(3)?,
                     secret: r.get(4)?,
+                    revoked: r.get(5)?,
+                    board: r.get(6)?,
+                    config: version.zip(body).map(|(version, body)| Configured {
+                        version,
+                        body: body.into(),
+                    }),
                 }))
             })?
             .collect::<Result<Vec<_>, _>>()?;
@@ -161,7 +189,7 @@ impl Registry {
 
 /// The current snapshot, shared; follows the file.
 #[derive(Debug, Clone)]
-pub struct Known(Arc<RwLock<Arc<Registry>>>);
+pub struct Known(watch::Sender<Arc<Registry>>);
 
 impl Known {
     /// Loads the registry of a journal.
@@ -170,23 +198,25 @@ impl Known {
     /// [`ReadError`].
     pub async fn load(journal: &Journal) -> Result<Self, ReadError> {
         let registry = journal.read(|c| Ok(Registry::load(c)?)).await?;
-        Ok(Self(Arc::new(RwLock::new(Arc::new(registry)))))
+        Ok(Self(watch::Sender::new(Arc::new(registry))))
     }
 
     /// The snapshot of this moment.
     #[must_use]
     pub fn now(&self) -> Arc<Registry> {
-        self.0
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
+        self.0.borrow().clone()
+    }
+
+    /// The snapshots from now on; the one of this moment counts as seen only once it was looked at.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Arc<Registry>> {
+        let mut changes = self.0.subscribe();
+        changes.mark_changed();
+        changes
     }
 
     fn replace(&self, registry: Registry) {
-        *self
-            .0
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(registry);
+        self.0.send_replace(Arc::new(registry));
     }
 
     /// Takes the file's state at once, after a write of our own.
@@ -325,11 +355,17 @@ pub fn apply(c: &Connection, file: &RegistryFile) -> Result<Vec<Generated>, Regi
             params![n.id, n.plot, name, secret],
         )?;
     }
+    changed(c)?;
+    Ok(generated)
+}
+
+/// Tells every process that follows the registry that it is another one now.
+pub(crate) fn changed(c: &Connection) -> rusqlite::Result<()> {
     c.execute(
         "INSERT INTO mark VALUES ('registry', 1) ON CONFLICT (name) DO UPDATE SET at = at + 1",
         [],
-    )?;
-    Ok(generated)
+    )
+    .map(drop)
 }
 
 fn check(c: &Connection, file: &RegistryFile) -> rusqlite::Result<Vec<String>> {

@@ -8,8 +8,9 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::embedded::Embedded;
+use crate::broker::embedded::{Doors, Embedded};
 use crate::broker::external::Link;
+use crate::broker::identity::Identity;
 use crate::broker::{DoorError, DoorState};
 use crate::clock::Clock;
 use crate::config::{Broker, Config};
@@ -19,7 +20,7 @@ use crate::ingest::refusals::Refusals;
 use crate::journal::{Folder, Journal, OpenError, ReadError, StoreError};
 use crate::live::Live;
 use crate::registry::Known;
-use crate::web::{self, Web};
+use crate::web::{self, OperatorToken, Web};
 
 /// How long a stop waits for open pages.
 const PAGES: Duration = Duration::from_secs(2);
@@ -42,6 +43,9 @@ pub enum StartError {
     /// The page can't be served.
     #[error(transparent)]
     Web(#[from] web::ListenError),
+    /// The operator's token can't be had.
+    #[error("operator.token can't be read or written in the data folder")]
+    Operator(#[from] std::io::Error),
     /// The sink can't be made.
     #[error(transparent)]
     Influx(#[from] influx::BuildError),
@@ -49,8 +53,10 @@ pub enum StartError {
 
 /// A running gateway.
 pub struct Gateway {
-    /// Where nodes connect; `None` with an external broker.
+    /// Where nodes connect in the open, if they can.
     pub mqtt: Option<SocketAddr>,
+    /// Where nodes connect by TLS, if they can, and the pin of the key that is shown there.
+    pub mqtts: Option<(SocketAddr, String)>,
     /// Where the page is.
     pub web: SocketAddr,
     /// The journal, for what runs beside it.
@@ -120,36 +126,49 @@ impl Gateway {
         let live = Live::default();
         let at = live.load(&journal, &known).await?;
 
-        let (doors, rest) = (CancellationToken::new(), CancellationToken::new());
+        let (doors_stop, rest) = (CancellationToken::new(), CancellationToken::new());
         let mut tasks = vec![
             tokio::spawn(live.clone().follow(journal.clone(), at, rest.clone())),
             tokio::spawn(Folder::new(journal.clone(), config.fold_every).run(rest.clone())),
             tokio::spawn(known.clone().follow(journal.clone(), rest.clone())),
         ];
         let state = Arc::new(DoorState::default());
-        let (mqtt, door_mode, door) = match config.broker {
-            Broker::Embedded { listen, open } => {
-                let broker = Embedded::bind(
-                    listen,
+        let ((mqtt, mqtts), door_mode, door) = match config.broker {
+            Broker::Embedded { listen, tls, open } => {
+                let tls = match tls {
+                    Some(door) => {
+                        let identity =
+                            Identity::load_or_make(&config.data_dir, door.files.as_ref())
+                                .map_err(DoorError::from)?;
+                        Some((door.listen, identity))
+                    }
+                    None => None,
+                };
+                let pin = tls.as_ref().map(|(_, identity)| identity.pin());
+                let doors = Doors {
+                    plain: listen,
+                    tls,
                     open,
-                    ingest,
-                    known.clone(),
-                    journal.clone(),
-                    state.clone(),
-                )
-                .await?;
-                let (addr, stop) = (broker.addr, doors.clone());
+                };
+                let broker =
+                    Embedded::bind(doors, ingest, known.clone(), journal.clone(), state.clone())
+                        .await?;
+                let (bound, stop) = ((broker.plain, broker.tls.zip(pin)), doors_stop.clone());
                 let run = async move {
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = broker.run() => {}
                     }
                 };
-                (Some(addr), "embedded", tokio::spawn(run))
+                (bound, "embedded", tokio::spawn(run))
             }
             Broker::External(external) => {
-                let link = Link::new(&external, ingest, state.clone())?;
-                (None, "external", tokio::spawn(link.run(doors.clone())))
+                let link = Link::new(&external, ingest, known.clone(), state.clone())?;
+                (
+                    (None, None),
+                    "external",
+                    tokio::spawn(link.run(doors_stop.clone())),
+                )
             }
         };
         let (sink, influx, dead_letters) = match config.influx {
@@ -169,7 +188,9 @@ impl Gateway {
             }
             None => (None, None, None),
         };
+        let operator = Arc::new(OperatorToken::load_or_make(&config.data_dir)?);
         let web = Web {
+            operator,
             name: config.name,
             demo,
             started_at: clock.now(),
@@ -188,10 +209,11 @@ impl Gateway {
         tasks.push(tokio::spawn(web::serve(listener, web)));
         Ok(Self {
             mqtt,
+            mqtts,
             web: web_addr,
             journal,
             known,
-            doors,
+            doors: doors_stop,
             rest,
             door,
             sink,

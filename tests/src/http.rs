@@ -91,6 +91,31 @@ impl Http {
         serde_json::from_str(&text).with_context(|| format!("POST {path}: not JSON: {text}"))
     }
 
+    /// Any method with JSON, any status; `token`: an operator's.
+    ///
+    /// # Errors
+    /// When no answer comes, or no JSON.
+    pub async fn send_json(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: &Value,
+        token: Option<&str>,
+    ) -> Result<(u16, Value)> {
+        let mut request = self
+            .client
+            .request(method, format!("{}{path}", self.base))
+            .json(body);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let answer = request.send().await?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await?;
+        let json = serde_json::from_str(&text).with_context(|| format!("{path}: {text}"))?;
+        Ok((status, json))
+    }
+
     /// POST a form, has to give 2xx.
     ///
     /// # Errors

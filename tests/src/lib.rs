@@ -13,6 +13,7 @@
 //! The harness encodes packs itself ([`pack`]) instead of borrowing the encoder under test.
 
 pub mod audit;
+pub mod board;
 pub mod browser;
 pub mod device;
 pub mod dice;
@@ -26,11 +27,13 @@ pub mod mosquitto;
 pub mod mqtt;
 pub mod net;
 pub mod pack;
+pub mod ppp;
 pub mod process;
 pub mod promises;
 pub mod proxy;
 pub mod rough;
 pub mod sen;
 pub mod storm;
+pub mod tls;
 pub mod victoria;
 pub mod wait;

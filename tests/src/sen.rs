@@ -69,6 +69,8 @@ pub struct Setup {
     pub broker: Broker,
     /// InfluxDB.
     pub influx: Influx,
+    /// `[broker]` keys of the embedded broker beside `listen`, as TOML lines.
+    pub broker_extra: String,
     /// `[influx]` keys beside the address, as TOML lines.
     pub influx_extra: String,
     /// Nodes, dealt to two farms with two plots each.
@@ -85,6 +87,7 @@ impl Setup {
     pub fn new(nodes: usize) -> Self {
         Self {
             broker: Broker::Embedded,
+            broker_extra: String::new(),
             influx: Influx::None,
             influx_extra: "batch_age = \"200ms\"\ntimeout = \"3s\"\ndrain = \"3s\"\n".to_owned(),
             nodes: (1..=nodes).map(|i| format!("node-{i:02}")).collect(),
@@ -403,8 +406,10 @@ impl Sen {
 /// Addresses that a gateway printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bound {
-    /// Broker.
+    /// Broker, in the open.
     pub mqtt: Option<SocketAddr>,
+    /// Broker, by TLS.
+    pub mqtts: Option<SocketAddr>,
     /// Web server.
     pub web: Option<SocketAddr>,
 }
@@ -426,6 +431,7 @@ impl Bound {
             }
             match (words.next(), words.next()) {
                 (Some("mqtt"), Some(addr)) => bound.mqtt = Some(addr.parse()?),
+                (Some("mqtts"), Some(addr)) => bound.mqtts = Some(addr.parse()?),
                 (Some("web"), Some(url)) => {
                     let addr = url.strip_prefix("http://").context("no http address")?;
                     bound.web = Some(addr.trim_end_matches('/').parse()?);
@@ -469,7 +475,10 @@ fn config_text(setup: &Setup, dir: &Path, mqtt: SocketAddr, web: SocketAddr) -> 
     let default = dir.join("data");
     let data = setup.data_dir.as_ref().unwrap_or(&default).display();
     let broker = match &setup.broker {
-        Broker::Embedded => format!("mode = \"embedded\"\nlisten = \"{mqtt}\""),
+        Broker::Embedded => format!(
+            "mode = \"embedded\"\nlisten = \"{mqtt}\"\n{}",
+            setup.broker_extra
+        ),
         Broker::External(addr) => external(&format!("url = \"mqtt://{addr}\"")),
         // The name that is in the certificate.
         Broker::ExternalTls(port, ca_file) => external(&format!(

@@ -14,6 +14,7 @@ const COLUMNS: [(&str, &str, i8); 6] = [
     ("turb", "Turbidity", 0),
 ];
 const ROWS: usize = 240;
+const EMPTY: i16 = i16::MIN;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed={RECORDING}");
@@ -34,34 +35,53 @@ fn main() -> Result<(), Box<dyn Error>> {
         })
         .collect::<Result<_, _>>()?;
 
-    let mut code = String::from("/// The channels, in the order of the rows' values.\npub(crate) const CHANNELS: [Quantity; 6] = [");
-    for (_, quantity, _) in COLUMNS {
-        write!(code, "Quantity::{quantity}, ")?;
+    let rows: Vec<Vec<&str>> = lines
+        .take(ROWS)
+        .map(|line| {
+            let cells: Vec<&str> = line.split(',').collect();
+            places.iter().map(|place| cells[*place]).collect()
+        })
+        .collect();
+    let mut code = String::from(
+        "/// What is in a row, in order: the channel, and the power of ten of its values.\n\
+         pub(crate) const COLUMNS: [(Quantity, i8); 6] = [\n",
+    );
+    let mut digits = [0; COLUMNS.len()];
+    for (column, (_, quantity, power)) in COLUMNS.into_iter().enumerate() {
+        let fractions = rows.iter().map(|row| fraction(row[column]).len());
+        digits[column] = fractions.max().unwrap_or(0);
+        writeln!(
+            code,
+            "    (Quantity::{quantity}, {power} - {}),",
+            digits[column]
+        )?;
     }
-    code += "];\n/// Mantissa and exponent; none where the recording has none.\npub(crate) static ROWS: [[Option<(i16, i8)>; 6]; ";
-    writeln!(code, "{ROWS}] = [")?;
-    for line in lines.take(ROWS) {
-        let cells: Vec<&str> = line.split(',').collect();
-        code += "[";
-        for (place, (.., power)) in places.iter().zip(COLUMNS) {
-            match decimal(cells[*place], power)? {
-                Some((mantissa, exponent)) => write!(code, "Some(({mantissa}, {exponent})), ")?,
-                None => code += "None, ",
-            }
-        }
-        code += "],\n";
+    code += "];\n/// A cell that the recording leaves empty.\n";
+    writeln!(code, "pub(crate) const EMPTY: i16 = {EMPTY};")?;
+    writeln!(code, "pub(crate) static ROWS: [[i16; 6]; {ROWS}] = [")?;
+    for row in &rows {
+        let mantissas = row.iter().zip(digits);
+        let mantissas = mantissas.map(|(cell, digits)| mantissa(cell, digits));
+        writeln!(
+            code,
+            "    {:?},",
+            mantissas.collect::<Result<Vec<i16>, _>>()?
+        )?;
     }
     code += "];\n";
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("series.rs"), code)?;
     Ok(())
 }
 
-/// The number as it is written, digit for digit, times a power of ten.
-fn decimal(cell: &str, power: i8) -> Result<Option<(i16, i8)>, Box<dyn Error>> {
+fn fraction(cell: &str) -> &str {
+    cell.split_once('.').map_or("", |(_, fraction)| fraction)
+}
+
+/// The number without its point, with so many digits behind it.
+fn mantissa(cell: &str, digits: usize) -> Result<i16, Box<dyn Error>> {
     if cell.is_empty() {
-        return Ok(None);
+        return Ok(EMPTY);
     }
-    let (whole, fraction) = cell.split_once('.').unwrap_or((cell, ""));
-    let mantissa = format!("{whole}{fraction}").parse()?;
-    Ok(Some((mantissa, power - i8::try_from(fraction.len())?)))
+    let whole = cell.split('.').next().unwrap_or_default();
+    Ok(format!("{whole}{:0<digits$}", fraction(cell)).parse()?)
 }

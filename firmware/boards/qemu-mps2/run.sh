@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs an image by hand: run.sh IMAGE FLASH [key=value…]. FLASH is a file of at least four pages of 4096 bytes whose first
-# page holds the node configuration. Keys: rows and pace_ms (rows of the recording to sample at that pace, at first),
+# Runs an image by hand: run.sh IMAGE FLASH [key=value…]. FLASH is a file of at least six pages of 4096 bytes: the first holds
+# the node configuration, the next two the settings, the rest the outbox. Keys: rows and pace_ms (rows of the recording to sample at that pace, at first),
 # cut (a file that lists the channels whose wires are cut). The host's loopback is 10.0.2.2 to the node.
 image=$1 flash=$2
 shift 2

@@ -1,32 +1,31 @@
 //! Brings connections up, one at a time, as the node orders them.
 
-use core::cell::Cell;
-
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_time::Instant;
 use sen_wire::{
-    limits::{MAX_CONTROL_BYTES, MAX_PACK_BYTES},
+    limits::{MAX_CONFIG_BYTES, MAX_CONTROL_BYTES, MAX_PACK_BYTES},
     provision::{Provision, Tls},
 };
 
 use crate::{
     dial::{dial, within},
-    limits::{DOWN, MQTT_RX, MQTT_TX, TCP_RX, TCP_TX, TLS, TLS_RX, TLS_TX},
-    mail::{Letter, Signals},
+    limits::{MQTT_RX, MQTT_TX, RECEIPTS, TCP_RX, TCP_TX, TLS, TLS_RX, TLS_TX},
+    mail::Letter,
     mqtt::{self, Credentials, Post},
     run::Entropy,
     status::{News, Status},
     stream::Stream,
-    tls,
+    tls::{self, Flags},
     trouble::Trouble,
 };
 
-/// All that the connection keeps in RAM beside its state, some 12 KB. A board puts it in a static.
+/// All that the connection keeps in RAM beside its state, some 14 KB. A board puts it in a static.
 #[derive(Debug)]
 pub struct Memory {
     pub(crate) up: [Letter<MAX_PACK_BYTES>; 1],
-    pub(crate) down: [Letter<MAX_CONTROL_BYTES>; DOWN],
+    pub(crate) receipts: [Letter<MAX_CONTROL_BYTES>; RECEIPTS],
+    pub(crate) configs: [Letter<MAX_CONFIG_BYTES>; 1],
     pub(crate) buffers: Buffers,
 }
 
@@ -45,7 +44,8 @@ impl Memory {
     pub const fn new() -> Self {
         Self {
             up: [const { Letter::new() }; _],
-            down: [const { Letter::new() }; _],
+            receipts: [const { Letter::new() }; _],
+            configs: [const { Letter::new() }; _],
             buffers: Buffers {
                 tcp_rx: [0; _],
                 tcp_tx: [0; _],
@@ -70,14 +70,13 @@ pub(crate) struct Joiner<'a, E> {
     pub(crate) entropy: &'a mut E,
     pub(crate) buffers: &'a mut Buffers,
     pub(crate) post: Post<'a>,
-    pub(crate) signals: &'a Signals,
     pub(crate) news: &'a News,
 }
 
 impl<E: Entropy> Joiner<'_, E> {
     /// Serves the node's orders for ever. A new order ends what is going on.
     pub(crate) async fn run(mut self) -> ! {
-        let signals = self.signals;
+        let signals = self.post.signals;
         loop {
             signals.order.wait().await;
             loop {
@@ -85,9 +84,13 @@ impl<E: Entropy> Joiner<'_, E> {
                 self.post.up.clear();
                 match select(signals.order.wait(), self.connection()).await {
                     Either::First(()) => continue,
-                    Either::Second(trouble) => {
-                        self.news.signal(Status::Trouble(trouble));
-                        signals.answer.signal(Err(trouble));
+                    Either::Second(ended) => {
+                        self.news.signal(match ended {
+                            Ok(()) => Status::Resting,
+                            Err(trouble) => Status::Trouble(trouble),
+                        });
+                        // If it was up, that answer was taken long ago.
+                        signals.answer.signal(ended);
                         signals.ended.signal(());
                         break;
                     }
@@ -97,7 +100,7 @@ impl<E: Entropy> Joiner<'_, E> {
     }
 
     /// One connection, from the first attempt to its end.
-    async fn connection(&mut self) -> Trouble {
+    async fn connection(&mut self) -> Result<(), Trouble> {
         let Buffers {
             tcp_rx,
             tcp_tx,
@@ -107,32 +110,27 @@ impl<E: Entropy> Joiner<'_, E> {
             mqtt_tx,
         } = &mut *self.buffers;
         let gateway = &self.provision.gateway;
-        let socket = match dial(self.stack, gateway, tcp_rx, tcp_tx).await {
-            Ok(socket) => socket,
-            Err(trouble) => return trouble,
-        };
-        let busy = Cell::new(false);
+        let socket = dial(self.stack, gateway, tcp_rx, tcp_tx).await?;
+        let flags = Flags::default();
         let stream = match gateway.tls {
-            Tls::Off => Stream::Plain(socket),
+            Tls::Off => Stream::Plain(socket, &flags),
             Tls::Pinned(key) => {
-                let opening = tls::open(socket, &busy, key, self.entropy, tls_rx, tls_tx);
-                match within(TLS, opening, Trouble::Protocol).await {
-                    Ok(Ok(stream)) => Stream::Tls(stream),
-                    Ok(Err(trouble)) | Err(trouble) => return trouble,
-                }
+                let opening = tls::open(socket, &flags, key, self.entropy, tls_rx, tls_tx);
+                Stream::Tls(within(TLS, opening, Trouble::Protocol).await??)
             }
         };
         let who = Credentials {
             node: self.provision.node,
             password: self.provision.password.0,
         };
+        let (news, signals) = (self.news, self.post.signals);
         let joined = || {
-            self.news.signal(Status::Joined(Instant::now().as_millis()));
-            self.signals.answer.signal(Ok(()));
+            news.signal(Status::Joined(Instant::now().as_millis()));
+            signals.answer.signal(Ok(()));
         };
         mqtt::session(
             stream,
-            &busy,
+            &flags,
             who,
             (mqtt_rx, mqtt_tx),
             &mut self.post,

@@ -2,8 +2,8 @@
 //! that is slow then fails under its own name.
 
 use embassy_time::Duration;
-use sen_node::runner::LINK_TIMEOUT_MS;
-use sen_wire::limits::{MAX_CONTROL_BYTES, MAX_PACK_BYTES};
+use sen_node::{runner::LINK_TIMEOUT_MS, session::WINDOW};
+use sen_wire::limits::{MAX_CONFIG_BYTES, MAX_CONTROL_BYTES, MAX_PACK_BYTES};
 use sen_wire::topic::MAX_TOPIC;
 
 /// For the network to come up: cable, association or dial-up.
@@ -36,7 +36,7 @@ pub const KEEP_ALIVE_S: u16 = 30;
 /// MQTT's fixed header, topic length and packet identifier around a message, and room for what MQTT 5 adds in properties.
 const MQTT_OVERHEAD: usize = MAX_TOPIC + 32;
 /// Largest packet that comes down; the broker is told so.
-pub(crate) const MQTT_RX: usize = MAX_CONTROL_BYTES + MQTT_OVERHEAD;
+pub(crate) const MQTT_RX: usize = MAX_CONFIG_BYTES + MQTT_OVERHEAD;
 /// Packs that no PUBACK has come for: two, and the hello.
 pub(crate) const MQTT_TX: usize =
     2 * (MAX_PACK_BYTES + MQTT_OVERHEAD) + MAX_CONTROL_BYTES + MQTT_OVERHEAD;
@@ -44,8 +44,8 @@ pub(crate) const MQTT_TX: usize =
 pub(crate) const TLS_RX: usize = 2048;
 /// A record of a pack; longer writes are split.
 pub(crate) const TLS_TX: usize = 1280;
-/// TCP windows: a frame and what comes while it is read; two packs.
+/// TCP windows: a frame; two packs.
 pub(crate) const TCP_RX: usize = 1536;
 pub(crate) const TCP_TX: usize = 2 * TLS_TX;
-/// Receipts and configurations that wait for the node.
-pub(crate) const DOWN: usize = 4;
+/// Receipts that wait for the node: one for each pack in flight.
+pub(crate) const RECEIPTS: usize = WINDOW;

@@ -51,6 +51,8 @@ pub(crate) struct Signals {
     pub(crate) order: Signal<NoopRawMutex, ()>,
     /// How the order went.
     pub(crate) answer: Signal<NoopRawMutex, Result<(), Trouble>>,
+    /// The node says goodbye.
+    pub(crate) goodbye: Signal<NoopRawMutex, ()>,
     /// The connection that was up is no more.
     pub(crate) ended: Signal<NoopRawMutex, ()>,
 }
@@ -60,6 +62,7 @@ impl Signals {
         Self {
             order: Signal::new(),
             answer: Signal::new(),
+            goodbye: Signal::new(),
             ended: Signal::new(),
         }
     }

@@ -1,7 +1,6 @@
 //! One MQTT 5 connection, from CONNECT to its end.
 
 use core::{
-    cell::Cell,
     future::poll_fn,
     pin::{Pin, pin},
     task::Poll,
@@ -14,13 +13,14 @@ use minimq::{
 };
 use sen_wire::{
     Topic,
-    limits::{MAX_CONTROL_BYTES, MAX_PACK_BYTES},
+    limits::{MAX_CONFIG_BYTES, MAX_CONTROL_BYTES, MAX_PACK_BYTES},
     topic::Kind,
 };
 
 use crate::{
-    limits::{DOWN, KEEP_ALIVE_S, MQTT},
-    mail::{Incoming, Letter, Outgoing},
+    limits::{KEEP_ALIVE_S, MQTT},
+    mail::{Incoming, Letter, Outgoing, Signals},
+    tls::Flags,
     trouble::Trouble,
 };
 
@@ -34,46 +34,52 @@ pub(crate) struct Credentials<'a> {
 /// The connection's end of the mail.
 pub(crate) struct Post<'a> {
     pub(crate) up: Incoming<'a, Letter<MAX_PACK_BYTES>>,
-    pub(crate) down: Outgoing<'a, Letter<MAX_CONTROL_BYTES>>,
+    pub(crate) down: Down<'a>,
+    pub(crate) signals: &'a Signals,
 }
 
-/// Runs one connection and says why it ended. `joined` is called once it is up and subscribed. While `busy` is true the
-/// stream must be left alone to finish what it has begun.
+/// What goes to the node.
+pub(crate) struct Down<'a> {
+    pub(crate) receipts: Outgoing<'a, Letter<MAX_CONTROL_BYTES>>,
+    pub(crate) configs: Outgoing<'a, Letter<MAX_CONFIG_BYTES>>,
+}
+
+/// Runs one connection to its end: well, when the node said goodbye. `joined` is called once it is up and subscribed.
 pub(crate) async fn session<IO: Io>(
     io: IO,
-    busy: &Cell<bool>,
+    flags: &Flags,
     who: Credentials<'_>,
     (rx, tx): (&mut [u8], &mut [u8]),
     post: &mut Post<'_>,
     joined: impl FnOnce(),
-) -> Trouble {
+) -> Result<(), Trouble> {
     let config = ConfigBuilder::new(Buffers::new(rx, tx))
         .keepalive_interval(KEEP_ALIVE_S)
         .client_id(who.node)
         .and_then(|config| config.auth(who.node, who.password.as_bytes()));
     // Ids and passwords are shorter than what the library takes.
     let Ok(config) = config else {
-        return Trouble::Protocol;
+        return Err(Trouble::Protocol);
     };
     // A new one each time, and a clean start: the outbox is what lasts, and it sends again what no receipt has named.
     let mut session = Session::new(config);
     let mut limit = pin!(embassy_time::Timer::after(MQTT));
     let connected = match select(session.connect(io), &mut limit).await {
         Either::First(connected) => connected,
-        Either::Second(()) => return Trouble::Protocol,
+        Either::Second(()) => return Err(Trouble::Protocol),
     };
     let mut connection = match connected {
         Ok(connection) => connection,
-        Err(error) => return refusal(&error),
+        Err(error) => return Err(refusal(&error)),
     };
     let subscribed = select(subscribe(&mut connection, who.node, post), &mut limit);
     match subscribed.await {
         Either::First(Ok(())) => {}
-        Either::First(Err(trouble)) => return trouble,
-        Either::Second(()) => return Trouble::Protocol,
+        Either::First(Err(trouble)) => return Err(trouble),
+        Either::Second(()) => return Err(Trouble::Protocol),
     }
     joined();
-    converse(&mut connection, busy, who.node, post).await
+    converse(&mut connection, flags, who.node, post).await
 }
 
 /// Why CONNECT was not taken.
@@ -116,14 +122,15 @@ async fn subscribe<IO: Io>(
 /// Carries mail both ways until the connection breaks.
 async fn converse<IO: Io>(
     connection: &mut Connection<'_, '_, IO>,
-    busy: &Cell<bool>,
+    flags: &Flags,
     node: &str,
     post: &mut Post<'_>,
-) -> Trouble {
+) -> Result<(), Trouble> {
     loop {
         let event = {
             let progress = pin!(connection.poll());
-            first_unless_busy(progress, post.up.receive(), busy).await
+            let node = select(post.up.receive(), post.signals.goodbye.wait());
+            first_unless_busy(progress, node, flags).await
         };
         match event {
             Either::First(progress) => match progress {
@@ -131,16 +138,20 @@ async fn converse<IO: Io>(
                 Ok(None) => {}
                 // One message was refused: the gateway has counted it, and no receipt will name it.
                 Err(Error::Peer(PeerError::Rejected(_))) => {}
-                Err(_) => return Trouble::Lost,
+                Err(_) => return Err(Trouble::Lost),
             },
-            Either::Second(letter) => {
+            Either::Second(Either::Second(())) => {
+                flags.closing.set(true);
+                // It is over either way.
+                let _ = connection.disconnect().await;
+                return Ok(());
+            }
+            Either::Second(Either::First(letter)) => {
                 let (kind, payload) = letter.read();
                 let topic = Topic { node, kind }.to_text();
                 let sent = publish(connection, &topic, payload, node, &mut post.down).await;
                 post.up.receive_done();
-                if let Err(trouble) = sent {
-                    return trouble;
-                }
+                sent?;
             }
         }
     }
@@ -152,7 +163,7 @@ async fn publish<IO: Io>(
     topic: &str,
     payload: &[u8],
     node: &str,
-    down: &mut Outgoing<'_, Letter<MAX_CONTROL_BYTES>>,
+    down: &mut Down<'_>,
 ) -> Result<(), Trouble> {
     loop {
         let publication = Publication::bytes(topic, payload).qos(QoS::AtLeastOnce);
@@ -173,39 +184,44 @@ async fn publish<IO: Io>(
     }
 }
 
-/// Puts what came down where the node looks for it. It never waits: the node may be waiting for us. A receipt that finds no
-/// room is left out, for the next says the same and more; one place is kept free of receipts, for a configuration.
-fn deliver(
-    message: &InboundPublish<'_>,
-    node: &str,
-    down: &mut Outgoing<'_, Letter<MAX_CONTROL_BYTES>>,
-) {
-    let kind = match Topic::parse(message.topic()) {
-        Ok(topic) if topic.node == node && !topic.kind.is_uplink() => topic.kind,
-        _ => return,
-    };
-    if kind == Kind::Receipt && down.len() + 1 >= DOWN {
-        return;
-    }
-    if let Some(letter) = down.try_send()
-        && letter.write(kind, message.payload())
-    {
-        down.send_done();
+/// Puts what came down where the node looks for it. It never waits, since the node may be waiting for us: a receipt that
+/// finds no room is left out, for the next says the same and more; so is a configuration, which comes again with the next
+/// connection.
+fn deliver(message: &InboundPublish<'_>, node: &str, down: &mut Down<'_>) {
+    match Topic::parse(message.topic()) {
+        Ok(topic) if topic.node != node => {}
+        Ok(topic) if topic.kind == Kind::Receipt => {
+            drop_in(&mut down.receipts, topic.kind, message)
+        }
+        Ok(topic) if topic.kind == Kind::Config => drop_in(&mut down.configs, topic.kind, message),
+        _ => {}
     }
 }
 
-/// The first to be ready; but while `busy`, `second` is not asked: its success would drop `first`.
+fn drop_in<const N: usize>(
+    to: &mut Outgoing<'_, Letter<N>>,
+    kind: Kind,
+    message: &InboundPublish<'_>,
+) {
+    if let Some(letter) = to.try_send()
+        && letter.write(kind, message.payload())
+    {
+        to.send_done();
+    }
+}
+
+/// The first to be ready; but while the stream is busy, `second` is not asked: its success would drop `first`.
 async fn first_unless_busy<A: Future, B: Future>(
     mut first: Pin<&mut A>,
     second: B,
-    busy: &Cell<bool>,
+    flags: &Flags,
 ) -> Either<A::Output, B::Output> {
     let mut second = pin!(second);
     poll_fn(|cx| {
         if let Poll::Ready(output) = first.as_mut().poll(cx) {
             return Poll::Ready(Either::First(output));
         }
-        if busy.get() {
+        if flags.busy.get() {
             return Poll::Pending;
         }
         second.as_mut().poll(cx).map(Either::Second)

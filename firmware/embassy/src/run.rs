@@ -6,9 +6,9 @@ use embassy_net::Stack;
 use embassy_sync::{blocking_mutex::raw::NoopRawMutex, mutex::Mutex, zerocopy_channel::Channel};
 use embassy_time::{Duration, Timer};
 use embedded_storage_async::nor_flash::NorFlash;
-use sen_node::{FlashOutbox, Identity, Node, Probes, Storage, flash};
+use sen_node::{FlashOutbox, FlashSettings, Identity, Node, Probes, Storage, flash};
 use sen_wire::{
-    NodeConfig, NodeId, ResetReason,
+    Channel as ProbeChannel, NodeConfig, NodeId, ResetReason,
     provision::{Field, Provision, ProvisionError},
 };
 
@@ -16,7 +16,7 @@ use crate::{
     join::{Joiner, Memory},
     link::MailLink,
     mail::Signals,
-    mqtt::Post,
+    mqtt::{Down, Post},
     status::{News, Panel, Status, give_up, show},
     timer::EmbassyTimer,
     trouble::Trouble,
@@ -30,7 +30,7 @@ pub trait Entropy {
 
 /// What a board brings.
 #[allow(missing_debug_implementations, reason = "the network stack has none")]
-pub struct Board<F, P, E, L> {
+pub struct Board<F, G, P, E, L> {
     /// Its name, as in the node configuration and the hello, at most 16 bytes.
     pub name: &'static str,
     /// Firmware version, at most 16 bytes.
@@ -39,8 +39,12 @@ pub struct Board<F, P, E, L> {
     pub reset_reason: ResetReason,
     /// The network; its runner, and what brings it up, are tasks of the board.
     pub stack: Stack<'static>,
-    /// The partition of the outbox, and nothing but it.
-    pub flash: F,
+    /// The partition of the outbox, and nothing but it: three pages at least.
+    pub outbox: F,
+    /// The partition of the settings, and nothing but it: two pages at least.
+    pub settings: G,
+    /// The channels that there are probes for; `None`: whatever the configuration names is asked of the probes.
+    pub channels: Option<&'static [ProbeChannel]>,
     /// Its probes.
     pub probes: P,
     /// Its random numbers.
@@ -55,13 +59,14 @@ pub struct Board<F, P, E, L> {
 const FLASH_RETRY: Duration = Duration::from_secs(10);
 
 /// Runs the node for ever: it measures whatever the network does, keeps what it measures in flash, and sends it when it can.
-pub async fn run<F, P, E, L>(
-    board: Board<F, P, E, L>,
+pub async fn run<F, G, P, E, L>(
+    board: Board<F, G, P, E, L>,
     provision: &Provision<'_>,
     memory: &mut Memory,
 ) -> !
 where
     F: NorFlash,
+    G: NorFlash,
     P: Probes,
     E: Entropy,
     L: Panel,
@@ -71,7 +76,9 @@ where
         firmware,
         reset_reason,
         stack,
-        flash,
+        outbox,
+        settings,
+        channels,
         mut probes,
         mut entropy,
         mut panel,
@@ -85,7 +92,7 @@ where
             give_up(&mut panel, provision.led, trouble).await
         }
     };
-    let flash = Mutex::<NoopRawMutex, F>::new(flash);
+    let (outbox, settings) = (Shared::new(outbox), Shared::new(settings));
     let mut incarnation = [0; 2];
     entropy.fill(&mut incarnation);
     let identity = |boot| Identity {
@@ -96,9 +103,10 @@ where
         boot,
     };
     let mut node = start(
-        &flash,
+        (&outbox, &settings),
         u16::from_le_bytes(incarnation),
         identity,
+        channels,
         &mut panel,
     )
     .await;
@@ -114,13 +122,16 @@ where
     let signals = Signals::new();
     let news = News::new();
     let mut up = Channel::new(&mut memory.up);
-    let mut down = Channel::new(&mut memory.down);
+    let mut receipts = Channel::new(&mut memory.receipts);
+    let mut configs = Channel::new(&mut memory.configs);
     let (up_in, up_out) = up.split();
-    let (down_in, down_out) = down.split();
+    let (receipts_in, receipts_out) = receipts.split();
+    let (configs_in, configs_out) = configs.split();
     let mut link = MailLink {
         signals: &signals,
         up: up_in,
-        down: down_out,
+        receipts: receipts_out,
+        configs: configs_out,
         rssi_dbm,
         open: false,
     };
@@ -131,9 +142,12 @@ where
         buffers: &mut memory.buffers,
         post: Post {
             up: up_out,
-            down: down_in,
+            down: Down {
+                receipts: receipts_in,
+                configs: configs_in,
+            },
+            signals: &signals,
         },
-        signals: &signals,
         news: &news,
     };
     let mut timer = EmbassyTimer;
@@ -149,38 +163,48 @@ where
 
 /// Opens the outbox, however long it takes, and a node over it. An outbox of another layout, left by other firmware, is given
 /// up: nothing here can read it.
-async fn start<'f, F: NorFlash>(
-    flash: &'f Mutex<NoopRawMutex, F>,
+async fn start<'f, F: NorFlash, G: NorFlash>(
+    (outbox, settings): (&'f Shared<F>, &'f Shared<G>),
     incarnation: u16,
     identity: impl Fn(u64) -> Identity,
+    channels: Option<&'static [ProbeChannel]>,
     panel: &mut impl Panel,
-) -> Node<FlashOutbox<Partition<'f, NoopRawMutex, F>>> {
-    let size = flash.lock().await.capacity() as u32;
-    let partition = || Partition::new(flash, 0, size);
+) -> Node<FlashOutbox<Part<'f, F>>, FlashSettings<Part<'f, G>>> {
     let mut format = false;
     loop {
-        let opened = if format {
-            FlashOutbox::format(partition(), incarnation).await
-        } else {
-            FlashOutbox::open(partition(), incarnation).await
+        let trouble = Status::Trouble(Trouble::Storage);
+        let part = whole(outbox).await;
+        let opened = match format {
+            true => FlashOutbox::format(part, incarnation).await,
+            false => FlashOutbox::open(part, incarnation).await,
         };
-        let error = match opened {
-            Ok(outbox) => {
+        format = false;
+        match (opened, FlashSettings::new(whole(settings).await)) {
+            (Ok(outbox), Ok(settings)) => {
                 let identity = identity(outbox.boot());
-                match Node::start(identity, NodeConfig::default(), outbox).await {
+                let default = NodeConfig::default();
+                match Node::start_with(identity, default, outbox, settings, channels).await {
                     Ok(node) => return node,
-                    Err(error) => error,
+                    Err(error) => panel.line(format_args!("{trouble}: {error}")),
                 }
             }
-            Err(error) => error,
-        };
-        format = matches!(error, flash::Error::OtherLayout);
-        panel.line(format_args!(
-            "{} {error}",
-            Status::Trouble(Trouble::Storage)
-        ));
+            (Err(error), _) => {
+                panel.line(format_args!("{trouble}: {error}"));
+                format = matches!(error, flash::Error::OtherLayout);
+            }
+            (_, Err(error)) => panel.line(format_args!("{trouble}: {error}")),
+        }
         if !format {
             Timer::after(FLASH_RETRY).await;
         }
     }
+}
+
+type Shared<F> = Mutex<NoopRawMutex, F>;
+type Part<'f, F> = Partition<'f, NoopRawMutex, F>;
+
+/// All of a flash, lent: an outbox that can't be opened does not take the flash with it.
+async fn whole<F: NorFlash>(flash: &Shared<F>) -> Part<'_, F> {
+    let size = flash.lock().await.capacity();
+    Partition::new(flash, 0, size as u32)
 }

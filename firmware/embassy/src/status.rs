@@ -24,6 +24,8 @@ pub enum Status {
     Joining,
     /// Joined, so many milliseconds after its start.
     Joined(u64),
+    /// Gone until it has something to send: it has a listen window.
+    Resting,
     /// Not joined, and why the last attempt failed. It goes on trying, and measuring.
     Trouble(Trouble),
 }
@@ -47,7 +49,7 @@ impl Status {
     pub const fn pattern(self) -> Pattern {
         let (flashes, on, off, pause) = match self {
             Self::Joining => (1, 500, 500, 0),
-            Self::Joined(_) => (1, 30, 0, 5_000),
+            Self::Joined(_) | Self::Resting => (1, 30, 0, 5_000),
             Self::Trouble(trouble) => (trouble.flashes(), 200, 300, 1_500),
         };
         Pattern {
@@ -64,6 +66,7 @@ impl fmt::Display for Status {
         match self {
             Self::Joining => f.write_str("sen joining"),
             Self::Joined(uptime_ms) => write!(f, "sen joined after_ms={uptime_ms}"),
+            Self::Resting => f.write_str("sen resting"),
             Self::Trouble(trouble) => write!(f, "sen trouble={} {trouble}", trouble.reason()),
         }
     }

@@ -3,7 +3,7 @@
 use embedded_io_async::{Error as _, ErrorKind, ErrorType, Read, Write};
 use embedded_tls::{Aes128GcmSha256, TlsConnection};
 
-use crate::tls::Records;
+use crate::tls::{Flags, Records};
 
 /// An open stream over the socket `S`.
 #[allow(
@@ -11,7 +11,7 @@ use crate::tls::Records;
     reason = "there is one, and no allocator to box it with"
 )]
 pub(crate) enum Stream<'a, S: Read + Write> {
-    Plain(S),
+    Plain(S, &'a Flags),
     Tls(TlsConnection<'a, Records<'a, S>, Aes128GcmSha256>),
 }
 
@@ -22,7 +22,7 @@ impl<S: Read + Write> ErrorType for Stream<'_, S> {
 impl<S: Read + Write> Read for Stream<'_, S> {
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
         match self {
-            Self::Plain(socket) => socket.read(buffer).await.map_err(|e| e.kind()),
+            Self::Plain(socket, _) => socket.read(buffer).await.map_err(|e| e.kind()),
             Self::Tls(tls) => tls.read(buffer).await.map_err(|e| e.kind()),
         }
     }
@@ -31,15 +31,17 @@ impl<S: Read + Write> Read for Stream<'_, S> {
 impl<S: Read + Write> Write for Stream<'_, S> {
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
         match self {
-            Self::Plain(socket) => socket.write(bytes).await.map_err(|e| e.kind()),
+            Self::Plain(socket, _) => socket.write(bytes).await.map_err(|e| e.kind()),
             Self::Tls(tls) => tls.write(bytes).await.map_err(|e| e.kind()),
         }
     }
 
-    /// Hands what was written over to TCP. Not TCP's own flush, which waits a round trip for the acknowledgement.
     async fn flush(&mut self) -> Result<(), ErrorKind> {
         match self {
-            Self::Plain(_) => Ok(()),
+            Self::Plain(socket, flags) if flags.closing.get() => {
+                socket.flush().await.map_err(|e| e.kind())
+            }
+            Self::Plain(..) => Ok(()),
             Self::Tls(tls) => tls.flush().await.map_err(|e| e.kind()),
         }
     }

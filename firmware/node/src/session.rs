@@ -3,6 +3,11 @@
 //! MQTT's own acknowledgement speaks for one hop and is not looked at here. A pack stays in flight until receipts have
 //! named all its readings; it goes again after a time-out and after each reconnect. Readings are freed from the front only:
 //! storage has one mark. A pack that is receipted out of turn waits, done, for those before it.
+//!
+//! **Rest.** A node whose configuration names a listen window takes its link down when the window is over and everything is
+//! receipted, and connects again when it has something to send. Receipts that do not come keep it up for
+//! [`OVERTIME_MS`] at most; where connecting fails time and again it tries no oftener than it would have sent, so that an
+//! outage of the network does not empty the battery.
 
 use sen_wire::{Ids, Receipt};
 
@@ -27,6 +32,15 @@ const CLOCK_GRACE_MS: u64 = 10_000;
 
 /// Wait after storage could not be read.
 const STORAGE_RETRY_MS: u64 = 10_000;
+
+/// How long after its listen window a node that rests waits for receipts.
+pub const OVERTIME_MS: u64 = 60_000;
+
+/// Failures in a row after which a node that rests no longer hurries.
+const PATIENT_FROM: u32 = 3;
+
+/// All nodes sample in the same second; those that rest connect within so many milliseconds after it.
+const SPREAD_MS: u64 = 20_000;
 
 /// A pack under way: readings `first..=last` of one boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +85,10 @@ pub(crate) struct Session {
     resend_ms: u64,
     failures: u32,
     reconnect_at: u64,
+    /// The same for a reading that can't wait.
+    hurried_at: u64,
+    /// Down because there was nothing to do, not because it failed.
+    resting: bool,
     jitter: u64,
 }
 
@@ -89,21 +107,55 @@ impl Session {
             resend_ms: RESEND_MS,
             failures: 0,
             reconnect_at: 0,
+            hurried_at: 0,
+            resting: false,
             jitter,
         }
     }
 
-    /// When to connect; `None`: connected.
-    pub(crate) fn connect_at(&self) -> Option<u64> {
-        if self.connected_at.is_some() {
-            None
-        } else {
-            Some(self.reconnect_at)
+    /// When to connect; `None`: connected. `unsent` as for [`turn`](Self::turn); `urgent`: it can't wait.
+    pub(crate) fn connect_at(&self, unsent: Option<u64>, urgent: bool) -> Option<u64> {
+        match (self.connected_at, urgent) {
+            (Some(_), _) => None,
+            (None, true) => Some(self.hurried_at),
+            (None, false) if self.resting => {
+                Some(unsent.map_or(u64::MAX, |at| at.saturating_add(self.jitter % SPREAD_MS)))
+            }
+            (None, false) => Some(self.reconnect_at),
         }
+    }
+
+    /// True while the link is down because there was nothing to do.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.resting
+    }
+
+    /// When a node with this listen window shall take its link down; `None`: it is down.
+    pub(crate) fn rest_at(&self, listen_ms: u64, unsent: Option<u64>) -> Option<u64> {
+        let over = self.connected_at?.saturating_add(listen_ms);
+        let at_work = !self.is_settled() || unsent.is_some_and(|at| at <= over);
+        Some(if at_work { over + OVERTIME_MS } else { over })
+    }
+
+    /// The link was taken down to rest. If something was still under way, that was a failure; see
+    /// [`disconnected`](Self::disconnected).
+    pub(crate) fn rested(&mut self, now: u64, patience_ms: u64) {
+        let settled = self.is_settled();
+        self.disconnected(now, Some(patience_ms));
+        if settled {
+            self.failures = 0;
+            self.hurried_at = now;
+            self.resting = true;
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        !self.hello_due && self.in_flight.is_empty()
     }
 
     pub(crate) fn connected(&mut self, now: u64, clock_set: bool) {
         self.connected_at = Some(now);
+        self.resting = false;
         self.hello_due = true;
         self.hold_until = if clock_set { now } else { now + CLOCK_GRACE_MS };
         for pack in &mut self.in_flight {
@@ -112,15 +164,25 @@ impl Session {
         }
     }
 
-    pub(crate) fn disconnected(&mut self, now: u64) {
+    /// The link failed. `patience_ms`: how long a node that rests waits once it has failed a few times.
+    pub(crate) fn disconnected(&mut self, now: u64, patience_ms: Option<u64>) {
         self.connected_at = None;
+        self.resting = false;
         let wait = (RECONNECT_MS << self.failures.min(6)).min(RECONNECT_MAX_MS);
         self.failures = self.failures.saturating_add(1);
+        let patience = patience_ms.filter(|_| self.failures > PATIENT_FROM);
         self.jitter = self
             .jitter
             .rotate_left(7)
             .wrapping_mul(0x2545_f491_4f6c_dd1d);
-        self.reconnect_at = now + wait + self.jitter % (wait / 2);
+        let spread = self.jitter % (wait / 2);
+        self.hurried_at = now + wait + spread;
+        self.reconnect_at = now + patience.unwrap_or(0).max(wait) + spread;
+    }
+
+    /// What the last hello said is no longer so.
+    pub(crate) fn hello_again(&mut self) {
+        self.hello_due = true;
     }
 
     /// The clock is set: packs need wait for it no longer.
@@ -413,7 +475,7 @@ mod tests {
         assert_eq!(session.turn(1_001, None), Turn::Nothing);
         assert_eq!(session.wake_at(None), 1_000 + RESEND_MS);
         assert_eq!(session.turn(1_000 + RESEND_MS, None), Turn::Again(0));
-        session.disconnected(2_000);
+        session.disconnected(2_000, None);
         assert_eq!(session.turn(3_000_000, Some(0)), Turn::Nothing);
         session.connected(3_000, true);
         assert_eq!(session.turn(3_000, None), Turn::Hello);
@@ -430,8 +492,8 @@ mod tests {
         let waits = |salt| {
             let mut session = Session::new(salt);
             [0; 9].map(|_| {
-                session.disconnected(0);
-                session.connect_at().expect("not connected")
+                session.disconnected(0, None);
+                session.connect_at(None, false).expect("not connected")
             })
         };
         let (a, b) = (waits("n1"), waits("n2"));
@@ -440,5 +502,70 @@ mod tests {
             let base = (RECONNECT_MS << tries.min(6)).min(RECONNECT_MAX_MS);
             assert!((base..base + base / 2).contains(&wait), "{wait}");
         }
+    }
+
+    #[test]
+    fn rests_when_the_window_is_over_and_all_is_receipted() {
+        let mut session = Session::new("n1");
+        session.connected(1_000, true);
+        assert_eq!(
+            session.rest_at(20_000, None),
+            Some(21_000 + OVERTIME_MS),
+            "no hello yet"
+        );
+        session.hello_sent();
+        assert_eq!(session.rest_at(20_000, None), Some(21_000));
+        assert_eq!(
+            session.rest_at(20_000, Some(900_000)),
+            Some(21_000),
+            "not due in the window"
+        );
+        assert_eq!(
+            session.rest_at(20_000, Some(5_000)),
+            Some(21_000 + OVERTIME_MS)
+        );
+        session.sent(Ids { boot: BOOT, seq: 0 }, 9, 2_000);
+        assert_eq!(session.rest_at(20_000, None), Some(21_000 + OVERTIME_MS));
+        session.receipt(3_000, &receipt(0, 9));
+        session.rested(21_000, 3_600_000);
+        assert!(session.is_resting());
+        assert_eq!(
+            session.connect_at(None, false),
+            Some(u64::MAX),
+            "nothing to send"
+        );
+        let at = session
+            .connect_at(Some(900_000), false)
+            .expect("not connected");
+        assert!((900_000..900_000 + SPREAD_MS).contains(&at), "{at}");
+        assert_eq!(session.connect_at(Some(0), true), Some(21_000), "at once");
+        session.connected(22_000, true);
+        assert!(!session.is_resting());
+    }
+
+    #[test]
+    fn a_rest_without_receipts_is_a_failure_and_failures_make_patient() {
+        let mut session = Session::new("n1");
+        session.connected(0, true);
+        session.hello_sent();
+        session.sent(Ids { boot: BOOT, seq: 0 }, 9, 0);
+        let mut waits = [0, 1, 2, 3, 4].map(|_| {
+            session.rested(0, 3_600_000);
+            assert!(!session.is_resting());
+            session.connect_at(Some(0), false).expect("not connected")
+        });
+        assert!(waits[..3].iter().all(|wait| *wait < 10_000), "{waits:?}");
+        waits.rotate_left(3);
+        assert!(
+            waits[..2]
+                .iter()
+                .all(|wait| (3_600_000..3_700_000).contains(wait)),
+            "{waits:?}"
+        );
+        let hurried = session.connect_at(Some(0), true).expect("not connected");
+        assert!(
+            hurried < 100_000,
+            "what can't wait does not wait for an hour: {hurried}"
+        );
     }
 }

@@ -382,7 +382,13 @@ fn storage_that_fails_now_and_then_costs_no_reading_that_it_took() {
 fn takes_a_newer_configuration_only() {
     let mut node = start(1, Watched::<8>::new(1, 0), 0);
     let mut buffer = [0; 160];
-    for (version, every, expected) in [(2, 300, 300), (1, 10, 300), (2, 20, 300), (3, 0, 0)] {
+    for (version, every, expected) in [
+        (2, 300, 300),
+        (1, 10, 300),
+        (2, 20, 300),
+        (3, 0, 300),
+        (3, 60, 60),
+    ] {
         let config = NodeConfig {
             version,
             sample_every_s: every,

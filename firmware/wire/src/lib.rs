@@ -6,7 +6,8 @@
 //! | readings, up | [`senml`] | SenML (RFC 8428), CBOR or JSON, with `boot` and `seq` as extension labels |
 //! | "these are on disk", down | [`receipt`] | CBOR array |
 //! | what the node is, up | [`hello`] | CBOR map |
-//! | what the node shall do, down | [`config`] | CBOR map |
+//! | what the node shall do, down | [`config`], [`calibration`] | CBOR map |
+//! | why it won't | [`refusal`], in the hello | code |
 //! | what the node must know before it speaks, at flashing | [`provision`] | flash page: head, CBOR map |
 //! | where it goes | [`topic`], [`id`] | MQTT topics `sen/1/{node}/…` |
 //!
@@ -39,7 +40,9 @@
 extern crate std;
 
 mod error;
+mod number;
 
+pub mod calibration;
 pub mod channel;
 pub mod config;
 pub mod decimal;
@@ -51,11 +54,13 @@ pub mod provision;
 pub mod quantity;
 pub mod reading;
 pub mod receipt;
+pub mod refusal;
 pub mod senml;
 pub mod topic;
 
+pub use calibration::{Calibration, Curve};
 pub use channel::Channel;
-pub use config::NodeConfig;
+pub use config::{NodeConfig, SendLimit};
 pub use decimal::Decimal;
 pub use fault::Fault;
 pub use hello::{Hello, ResetReason};
@@ -63,4 +68,5 @@ pub use id::NodeId;
 pub use quantity::Quantity;
 pub use reading::{Ids, Reading, Time, Value};
 pub use receipt::Receipt;
+pub use refusal::{Refusal, RefusalReason};
 pub use topic::Topic;

@@ -6,6 +6,9 @@
 //!
 //! A client is a node: it shows the node's credentials, uses its id as client id, publishes its own uplinks and reads its
 //! own downlinks. Nothing else.
+//!
+//! Two listeners of the library: one in the open, if there is one, and one on a loopback port of its own that takes nobody
+//! but the TLS door in front of it ([`tls`](super::tls)).
 
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -27,8 +30,10 @@ use rmqtt::types::{
 use sen_wire::Receipt;
 use sen_wire::topic::{Kind, Topic};
 
+use super::identity::Identity;
 use super::retained::Retained;
-use super::{DoorError, SharedState, receipt_message};
+use super::tls::{Front, Peers};
+use super::{DoorError, SharedState, downlinks, receipt_message};
 use crate::ingest::{Incoming, Ingest, Outcome};
 use crate::journal::Journal;
 use crate::registry::Known;
@@ -46,30 +51,48 @@ const MAX_CLIENTS: usize = 10_000;
 const HOLD: Duration = Duration::from_secs(1);
 /// Receipts and configurations that wait for a node that is away, at most.
 const QUEUE: usize = 200;
+/// The library's numbers for the two listeners.
+const IN_THE_OPEN: u16 = 1;
+const BEHIND_TLS: u16 = 2;
+
+/// Where the broker listens, and who it lets in.
+#[derive(Debug, Default)]
+pub struct Doors {
+    /// In the open.
+    pub plain: Option<SocketAddr>,
+    /// By TLS, and the key to show there.
+    pub tls: Option<(SocketAddr, Identity)>,
+    /// Admits clients without credentials (the demonstration).
+    pub open: bool,
+}
 
 /// The running broker.
 pub struct Embedded {
     server: MqttServer,
-    /// Where it listens.
-    pub addr: SocketAddr,
+    front: Option<Front>,
+    downlinks: downlinks::Downlinks,
+    /// Where it listens in the open.
+    pub plain: Option<SocketAddr>,
+    /// Where it listens by TLS.
+    pub tls: Option<SocketAddr>,
 }
 
 impl std::fmt::Debug for Embedded {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Embedded")
-            .field("addr", &self.addr)
+            .field("plain", &self.plain)
+            .field("tls", &self.tls)
             .finish_non_exhaustive()
     }
 }
 
 impl Embedded {
-    /// Binds `listen` and prepares the hooks. `open` admits clients without credentials (the demonstration).
+    /// Binds the doors and prepares the hooks.
     ///
     /// # Errors
-    /// [`DoorError`] when the address is taken.
+    /// [`DoorError`] when an address is taken.
     pub async fn bind(
-        listen: SocketAddr,
-        open: bool,
+        doors: Doors,
         ingest: Ingest,
         known: Known,
         journal: Journal,
@@ -81,29 +104,43 @@ impl Embedded {
             .build()
             .await;
         *scx.extends.retain_mut().await = Box::new(Retained::load(journal).await?);
-        let listener = Builder::new()
-            .name("mqtt")
-            .laddr(listen)
-            .reuseaddr(Some(true))
-            .allow_anonymous(false)
-            .max_packet_size(MAX_PACKET)
-            .max_connections(MAX_CLIENTS)
-            .max_handshaking_limit(HANDSHAKES)
-            .handshake_timeout(HANDSHAKE)
-            .max_inflight(NonZeroU16::new(64).unwrap_or(NonZeroU16::MIN))
-            .max_mqueue_len(QUEUE)
-            .max_clientid_len(sen_wire::limits::MAX_ID)
-            .bind()
-            .and_then(rmqtt::net::Listener::tcp)
-            .map_err(|e| listen_error(listen, &e))?;
-        let addr = listener
-            .local_addr()
-            .map_err(|e| listen_error(listen, &e))?;
+        let mut server = MqttServer::new(scx.clone());
+        let mut plain = None;
+        if let Some(addr) = doors.plain {
+            let listener = listener("mqtt", addr)?;
+            plain = Some(listener.local_addr().map_err(|e| listen_error(addr, &e))?);
+            server = server.listener_by_id(listener, IN_THE_OPEN);
+        }
+        let peers = Peers::default();
+        let (mut front, mut tls) = (None, None);
+        if let Some((addr, identity)) = &doors.tls {
+            let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+            let listener = listener("mqtt-behind-tls", loopback)?;
+            let behind = listener
+                .local_addr()
+                .map_err(|e| listen_error(loopback, &e))?;
+            server = server.listener_by_id(listener, BEHIND_TLS);
+            let door = Front::bind(
+                *addr,
+                identity,
+                behind,
+                peers.clone(),
+                MAX_CLIENTS,
+                ingest.clone(),
+            )
+            .await?;
+            tls = Some(door.addr().map_err(|source| DoorError::ListenTls {
+                addr: *addr,
+                source,
+            })?);
+            front = Some(door);
+        }
 
         let hook = Arc::new(Hook {
             ingest,
-            known,
-            open,
+            known: known.clone(),
+            open: doors.open,
+            peers,
             state: state.clone(),
             scx: scx.clone(),
             gateway: gateway_id(&scx),
@@ -121,17 +158,48 @@ impl Embedded {
         register.start().await;
         state.set_connected(true);
         Ok(Self {
-            server: MqttServer::new(scx).listener(listener).build(),
-            addr,
+            server: server.build(),
+            front,
+            downlinks: downlinks::Downlinks::new(gateway_id(&scx), scx, known),
+            plain,
+            tls,
         })
     }
 
     /// Serves until dropped.
     pub async fn run(self) {
-        if let Err(e) = self.server.run().await {
-            tracing::error!("the broker stopped: {e}");
+        let front = async {
+            match self.front {
+                Some(front) => front.run().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = self.server.run() => if let Err(e) = ended {
+                tracing::error!("the broker stopped: {e}");
+            },
+            () = front => {}
+            () = self.downlinks.follow() => {}
         }
     }
+}
+
+fn listener(name: &str, addr: SocketAddr) -> Result<rmqtt::net::Listener, DoorError> {
+    Builder::new()
+        .name(name)
+        .laddr(addr)
+        .reuseaddr(Some(true))
+        .allow_anonymous(false)
+        .max_packet_size(MAX_PACKET)
+        .max_connections(MAX_CLIENTS)
+        .max_handshaking_limit(HANDSHAKES)
+        .handshake_timeout(HANDSHAKE)
+        .max_inflight(NonZeroU16::new(64).unwrap_or(NonZeroU16::MIN))
+        .max_mqueue_len(QUEUE)
+        .max_clientid_len(sen_wire::limits::MAX_ID)
+        .bind()
+        .and_then(rmqtt::net::Listener::tcp)
+        .map_err(|e| listen_error(addr, &e))
 }
 
 fn listen_error(addr: SocketAddr, e: &rmqtt::Error) -> DoorError {
@@ -150,6 +218,7 @@ struct Hook {
     ingest: Ingest,
     known: Known,
     open: bool,
+    peers: Peers,
     state: SharedState,
     scx: ServerContext,
     gateway: Id,
@@ -211,16 +280,31 @@ fn may_read(client: &str, filter: &str) -> bool {
 }
 
 impl Hook {
+    /// Lets a client in or says why not: to the client only what it may know, to the log and the API all of it.
     fn authenticate(&self, info: &ConnectInfo) -> AuthResult {
         let id: &str = info.client_id();
+        let near = info.id().remote_addr;
+        let from = match near.and_then(|near| self.peers.of(near)) {
+            None if info.id().lid == BEHIND_TLS => {
+                // Some program on this machine that found the port: it has not come by TLS.
+                self.ingest.refused_client(
+                    near,
+                    id,
+                    "not_by_tls",
+                    "connect to the gateway's TLS port or its plain one",
+                );
+                return AuthResult::NotAuthorized;
+            }
+            far => far.or(near),
+        };
         let known = self.known.now();
         let Some(user) = info.username() else {
             if self.open && known.node(id).is_some() {
                 return AuthResult::Allow(false, None);
             }
-            self.ingest.refused_at_door(
+            self.ingest.refused_client(
+                from,
                 id,
-                "",
                 "anonymous",
                 "connect with the node's id as user name and its password",
             );
@@ -228,30 +312,32 @@ impl Hook {
         };
         let user: &str = user;
         let password = info.password().map(|p| &p[..]).unwrap_or_default();
-        match known.node(user) {
-            Some(node) if node.is_password(password) => {
-                if user == id {
-                    AuthResult::Allow(false, None)
-                } else {
-                    self.ingest.refused_at_door(
-                        user,
-                        "",
-                        "client_id",
-                        "use the node's id as MQTT client id too",
-                    );
-                    AuthResult::NotAuthorized
-                }
-            }
-            _ => {
-                self.ingest.refused_at_door(
-                    user,
-                    "",
-                    "bad_credentials",
-                    "unknown node or wrong password; `sen node add` shows them once",
-                );
-                AuthResult::BadUsernameOrPassword
-            }
-        }
+        let (reason, detail, answer) = match known.node(user) {
+            None => (
+                "unknown_node",
+                "no such node; add it with `sen node add`",
+                AuthResult::BadUsernameOrPassword,
+            ),
+            Some(node) if !node.is_password(password) => (
+                "wrong_password",
+                "not this node's password; `sen node password` gives it a new one",
+                AuthResult::BadUsernameOrPassword,
+            ),
+            // Only who has the password learns that it was right once.
+            Some(node) if node.revoked.is_some() => (
+                "revoked",
+                "this node was revoked; `sen node password` admits it again with a new password",
+                AuthResult::NotAuthorized,
+            ),
+            Some(_) if user != id => (
+                "client_id",
+                "use the node's id as MQTT client id too",
+                AuthResult::NotAuthorized,
+            ),
+            Some(_) => return AuthResult::Allow(false, None),
+        };
+        self.ingest.refused_client(from, user, reason, detail);
+        answer
     }
 
     async fn publish(&self, client: &str, publish: &Publish) -> PublishAclResult {

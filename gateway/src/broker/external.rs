@@ -4,6 +4,7 @@
 //! subscribed to again at every ConnAck. Any fault, and silence longer than the watchdog allows, ends in a client built
 //! anew after a growing pause: no state of a lost session survives.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +12,15 @@ use rumqttc::{
     AsyncClient, ConnectReturnCode, Event, Incoming as Packet, MqttOptions, QoS, TlsConfiguration,
     Transport,
 };
-use sen_wire::topic::UPLINK_FILTERS;
+use sen_wire::topic::{Kind, Topic, UPLINK_FILTERS};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{DoorError, SharedState, receipt_message};
 use crate::config::External;
 use crate::ingest::{Incoming, Ingest, Outcome};
+use crate::reading::NodeNum;
+use crate::registry::{Known, Registry};
 
 /// Largest packet that is read; ingest refuses far below it, with a reason. (rumqttc's own 10 KiB ends in a reconnect loop.)
 const MAX_PACKET: usize = 256 * 1024;
@@ -38,6 +41,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct Link {
     options: MqttOptions,
     ingest: Ingest,
+    known: Known,
     state: SharedState,
 }
 
@@ -46,7 +50,12 @@ impl Link {
     ///
     /// # Errors
     /// [`DoorError::Certificate`] when the CA file can't be read.
-    pub fn new(config: &External, ingest: Ingest, state: SharedState) -> Result<Self, DoorError> {
+    pub fn new(
+        config: &External,
+        ingest: Ingest,
+        known: Known,
+        state: SharedState,
+    ) -> Result<Self, DoorError> {
         let mut options = MqttOptions::new(&config.client_id, &config.host, config.port);
         options
             .set_clean_session(false)
@@ -70,6 +79,7 @@ impl Link {
         Ok(Self {
             options,
             ingest,
+            known,
             state,
         })
     }
@@ -99,8 +109,16 @@ impl Link {
         let in_hand = Arc::new(Semaphore::new(IN_HAND as usize));
         // Messages that found no place in hand. The broker still has them and sends them again to the next client.
         let mut owed = 0u64;
+        let mut changes = self.known.changes();
+        let mut told = HashMap::new();
+        let mut connected = false;
         loop {
             let polled = tokio::select! {
+                Ok(()) = changes.changed(), if connected => {
+                    let registry = changes.borrow_and_update().clone();
+                    configure(&client, &registry, &mut told);
+                    continue;
+                }
                 polled = tokio::time::timeout(WATCHDOG, events.poll()) => polled,
                 _ = in_hand.acquire_many(IN_HAND), if owed > 0 => {
                     return format!("it sent {owed} messages more at once than are taken in hand; asking for them again");
@@ -114,6 +132,7 @@ impl Link {
             match event {
                 Event::Incoming(Packet::ConnAck(ack)) if ack.code == ConnectReturnCode::Success => {
                     *pause = FIRST_PAUSE;
+                    connected = true;
                     self.state.set_connected(true);
                     tracing::info!("broker: connected");
                     for filter in UPLINK_FILTERS {
@@ -147,6 +166,31 @@ impl Link {
                     });
                 }
                 _ => {}
+            }
+        }
+    }
+}
+
+/// Publishes every configuration that this connection has not published yet. What finds no room in the client's queue goes
+/// with the next change or connection.
+fn configure(client: &AsyncClient, registry: &Registry, told: &mut HashMap<NodeNum, Arc<[u8]>>) {
+    for node in &registry.nodes {
+        let Some(wanted) = &node.config else { continue };
+        if told.get(&node.num) == Some(&wanted.body) {
+            continue;
+        }
+        let topic = Topic {
+            node: &node.id,
+            kind: Kind::Config,
+        }
+        .to_string();
+        match client.try_publish(topic, QoS::AtLeastOnce, true, wanted.body.to_vec()) {
+            Ok(()) => {
+                told.insert(node.num, wanted.body.clone());
+            }
+            Err(e) => {
+                tracing::warn!("{}: configuration not published yet: {e}", node.id);
+                return;
             }
         }
     }

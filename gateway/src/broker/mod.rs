@@ -1,9 +1,12 @@
 //! The two doors through which uplinks come in. Both hand them to the same [`Ingest`](crate::ingest::Ingest) and
 //! acknowledge only what it says is on disk.
 
+mod downlinks;
 pub mod embedded;
 pub mod external;
+pub mod identity;
 mod retained;
+pub mod tls;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -68,6 +71,22 @@ pub enum DoorError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The address for TLS is taken or not ours.
+    #[error(
+        "mqtts: can't listen on {addr}; stop what uses it, or set broker.tls_listen to another address"
+    )]
+    ListenTls {
+        /// As configured.
+        addr: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// TLS can't be set up.
+    #[error("mqtts: TLS can't be set up")]
+    Tls(#[from] rustls::Error),
+    /// The key towards nodes can't be had.
+    #[error(transparent)]
+    Identity(#[from] identity::IdentityError),
     /// A file for TLS can't be used.
     #[error("mqtt: {path} can't be read; set broker.ca_file to a certificate in PEM form")]
     Certificate {

@@ -7,6 +7,7 @@
 pub mod refusals;
 mod times;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sen_wire::senml::read_pack;
@@ -209,7 +210,10 @@ impl Ingest {
 
     async fn hello(&self, m: &Incoming<'_>, node: &Arc<Node>) -> Outcome {
         let boot = match Hello::decode(m.payload) {
-            Ok(h) => h.boot.unwrap_or_default(),
+            Ok(h) => {
+                self.remark(node, &h);
+                h.boot.unwrap_or_default()
+            }
             Err(e) => return self.refuse(m, Refusal::new(e.reason(), e)),
         };
         let (num, received, body) = (node.num, self.clock.now(), m.payload.to_vec());
@@ -232,6 +236,31 @@ impl Ingest {
         }
     }
 
+    /// What a node's hello says that somebody has to do something about.
+    fn remark(&self, node: &Node, hello: &Hello<'_>) {
+        let now = self.clock.now();
+        if let (Some(asked), Some(found)) = (node.board.as_deref(), hello.board)
+            && asked != found
+        {
+            let detail = format!(
+                "it runs the image of `{found}`, and was set up as `{asked}`: flash it with the image of its own board, or set it up anew"
+            );
+            self.refusals
+                .remark(now, &node.id, &Refusal::new("other_board", detail));
+        }
+        if let Some(refused) = hello.refusal() {
+            let version = refused
+                .version
+                .map_or_else(String::new, |v| format!(" {v}"));
+            let detail = format!("it does not take configuration{version}: {refused}");
+            self.refusals.remark(
+                now,
+                &node.id,
+                &Refusal::new(refused.reason.reason(), detail),
+            );
+        }
+    }
+
     fn refuse(&self, m: &Incoming<'_>, refusal: Refusal) -> Outcome {
         self.refusals.count(refusal.reason);
         self.refusals
@@ -239,7 +268,7 @@ impl Ingest {
         Outcome::Refused(refusal.reason)
     }
 
-    /// Counts and keeps a refusal that a door made itself, such as a wrong password.
+    /// Counts and keeps a refusal that a door made itself, such as a subscription to another node's topics.
     pub fn refused_at_door(&self, sender: &str, topic: &str, reason: &'static str, detail: &str) {
         self.refusals.count(reason);
         self.refusals.keep(
@@ -249,5 +278,27 @@ impl Ingest {
             &Refusal::new(reason, detail),
             &[],
         );
+    }
+
+    /// A client was not let in. `node`: who it says that it is.
+    pub fn refused_client(
+        &self,
+        from: Option<SocketAddr>,
+        node: &str,
+        reason: &'static str,
+        detail: &str,
+    ) {
+        let known = self.known.now().node(node).is_some();
+        let node = Some(node).filter(|n| !n.is_empty());
+        let refusal = Refusal::new(reason, detail);
+        self.refusals
+            .connection(self.clock.now(), from, node, known, &refusal);
+    }
+
+    /// A client was not let in before it could say who it is.
+    pub fn refused_before_name(&self, from: SocketAddr, reason: &'static str, detail: &str) {
+        let refusal = Refusal::new(reason, detail);
+        self.refusals
+            .connection(self.clock.now(), Some(from), None, false, &refusal);
     }
 }

@@ -57,7 +57,11 @@ const READERS: usize = 3;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// One step a version; a released one never changes.
-const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("schema.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+];
 
 /// The version that has the ledger by day.
 pub(crate) const LEDGER_VERSION: i64 = 2;

@@ -130,6 +130,8 @@ async fn node_list(web: &Web, known: &Registry) -> Result<Vec<Node>, ApiError> {
                 .unwrap_or_default(),
             plot: n.plot.clone(),
             name: n.name.clone(),
+            claimed: n.plot != crate::nodes::UNCLAIMED,
+            revoked_at: n.revoked,
             last_seen: seen.get(&n.num).copied().max(said.map(|s| s.0)),
             boot: hello.boot,
             firmware: hello.firmware.map(str::to_owned),

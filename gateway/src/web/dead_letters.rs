@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Web;
 use super::model::{ApiError, Body, Params};
+use super::operator::Operator;
 use crate::influx::{self, Letter, Resent};
 use crate::reading::Millis;
 
@@ -96,6 +97,7 @@ pub(super) struct Outcome {
 #[utoipa::path(post, path = "/api/v1/dead-letters/resend", request_body = Resend, responses((status = 200, body = Outcome)))]
 pub(super) async fn resend(
     State(web): State<Web>,
+    _: Operator,
     Body(wanted): Body<Resend>,
 ) -> Result<Json<Outcome>, ApiError> {
     let letters = web.dead_letters.ok_or_else(|| {

@@ -1,9 +1,12 @@
 //! The phone page, the HTTP API and the metrics, on one listener.
 
 mod api;
+mod claim;
 mod dead_letters;
 mod ledger;
 mod model;
+mod nodes;
+mod operator;
 mod page;
 mod stream;
 
@@ -12,7 +15,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{HeaderValue, header};
-use axum::routing::get;
+use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +28,8 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use operator::OperatorToken;
+
 use crate::broker;
 use crate::clock::Clock;
 use crate::influx;
@@ -34,9 +39,11 @@ use crate::live::Live;
 use crate::reading::Millis;
 use crate::registry::Known;
 
-/// What the web side reads. It changes nothing.
+/// What the web side reads, and changes only on an operator's word.
 #[derive(Clone)]
 pub struct Web {
+    /// What an operator shows to change something.
+    pub operator: Arc<OperatorToken>,
     /// The name of the installation.
     pub name: String,
     /// Simulated data.
@@ -101,6 +108,17 @@ pub fn router(web: Web) -> Router {
         .routes(routes!(api::farms))
         .routes(routes!(api::plots))
         .routes(routes!(api::nodes))
+        .routes(routes!(nodes::add))
+        .routes(routes!(nodes::access))
+        .routes(routes!(nodes::refusals))
+        .routes(routes!(nodes::revoke))
+        .routes(routes!(nodes::password))
+        .routes(routes!(nodes::claim_code))
+        .routes(routes!(nodes::claim))
+        .routes(routes!(nodes::label))
+        .routes(routes!(nodes::orders::state, nodes::orders::change))
+        .routes(routes!(nodes::orders::history))
+        .routes(routes!(nodes::orders::channel, nodes::orders::calibrate))
         .routes(routes!(api::latest))
         .routes(routes!(api::history))
         .routes(routes!(ledger::all))
@@ -118,6 +136,8 @@ pub fn router(web: Web) -> Router {
         .compress_when(SizeAbove::new(512).and(NotForContentType::const_new("text/event-stream")));
     api.route("/api/openapi.json", get(move || async move { axum::Json(doc.as_ref().clone()) }))
         .route("/metrics", get(api::metrics))
+        .route("/claim/{code}", get(claim::form))
+        .route("/claim", post(claim::claim))
         .fallback(page::serve)
         .layer(squeeze)
         .layer(fixed(header::CONTENT_SECURITY_POLICY, "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"))
@@ -139,9 +159,12 @@ pub async fn bind(addr: SocketAddr) -> Result<TcpListener, ListenError> {
 /// Serves until the state's `stop`.
 pub async fn serve(listener: TcpListener, web: Web) {
     let stop = web.stop.clone();
-    let served = axum::serve(listener, router(web))
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await;
+    let served = axum::serve(
+        listener,
+        router(web).into_make_service_with_connect_info::<SocketAddr>(),
+    )
+    .with_graceful_shutdown(stop.cancelled_owned())
+    .await;
     if let Err(e) = served {
         tracing::error!("web: {e}");
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::live;
+use crate::nodes::NodeError;
 use crate::reading::Millis;
 use crate::registry::Registry;
 
@@ -27,7 +28,7 @@ struct ErrorBody {
 }
 
 impl ApiError {
-    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             status,
             error: ErrorBody {
@@ -35,6 +36,12 @@ impl ApiError {
                 message: message.into(),
             },
         }
+    }
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+    pub(super) fn message(&self) -> &str {
+        &self.error.message
     }
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
@@ -48,6 +55,29 @@ impl From<crate::journal::ReadError> for ApiError {
     fn from(e: crate::journal::ReadError) -> Self {
         tracing::warn!("api: {e}");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "journal", e.to_string())
+    }
+}
+
+impl From<crate::journal::StoreError> for ApiError {
+    fn from(e: crate::journal::StoreError) -> Self {
+        tracing::warn!("api: {e}");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "journal", e.to_string())
+    }
+}
+
+impl From<NodeError> for ApiError {
+    fn from(e: NodeError) -> Self {
+        let (status, code) = match &e {
+            NodeError::Unknown(_) | NodeError::NoSuchCode(_) => {
+                (StatusCode::NOT_FOUND, "not_found")
+            }
+            NodeError::Exists(_) => (StatusCode::CONFLICT, "exists"),
+            NodeError::Used(_) => (StatusCode::CONFLICT, "code_used"),
+            NodeError::Conflict { .. } => (StatusCode::CONFLICT, "version"),
+            NodeError::Fault(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            NodeError::Sqlite(_) => (StatusCode::SERVICE_UNAVAILABLE, "journal"),
+        };
+        Self::new(status, code, e.to_string())
     }
 }
 
@@ -173,6 +203,10 @@ pub(super) struct Node {
     pub farm: String,
     pub plot: String,
     pub name: String,
+    /// It has a plot; false until somebody has claimed it.
+    pub claimed: bool,
+    /// Since when it is refused.
+    pub revoked_at: Option<Millis>,
     pub last_seen: Option<Millis>,
     pub boot: Option<u64>,
     pub firmware: Option<String>,

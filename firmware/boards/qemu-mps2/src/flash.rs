@@ -41,18 +41,24 @@ impl From<Refused> for Error {
 impl HostFlash {
     /// The file's first page, where the node configuration stands.
     pub(crate) fn configuration(path: &str) -> Result<Self, Refused> {
-        Ok(Self {
-            file: File::open(path, Mode::Read)?,
-            start: 0,
-            size: PAGE as u32,
-        })
+        Self::part(path, 0, 1)
     }
 
-    /// The pages behind it, the outbox's.
+    /// The next two, where the settings stand.
+    pub(crate) fn settings(path: &str) -> Result<Self, Refused> {
+        Self::part(path, 1, 2)
+    }
+
+    /// All the others, the outbox's.
     pub(crate) fn outbox(path: &str) -> Result<Self, Refused> {
+        Self::part(path, 3, u32::MAX)
+    }
+
+    fn part(path: &str, first: u32, pages: u32) -> Result<Self, Refused> {
         let file = File::open(path, Mode::Update)?;
-        let start = PAGE as u32;
-        let size = file.length()?.saturating_sub(start);
+        let start = first * PAGE as u32;
+        let rest = file.length()?.saturating_sub(start);
+        let size = rest.min(pages.saturating_mul(PAGE as u32));
         Ok(Self { file, start, size })
     }
 

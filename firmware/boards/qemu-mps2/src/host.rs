@@ -60,13 +60,20 @@ impl File {
         }
         // SAFETY: the name lives through the call and is followed by a zero.
         let handle = unsafe { syscall!(OPEN, name.as_ptr(), mode as usize, path.len()) };
-        if handle == usize::MAX { Err(Refused) } else { Ok(Self(handle)) }
+        if handle == usize::MAX {
+            Err(Refused)
+        } else {
+            Ok(Self(handle))
+        }
     }
 
     pub(crate) fn length(&self) -> Result<u32, Refused> {
         // SAFETY: takes a handle only.
         let length = unsafe { syscall!(FLEN, self.0) };
-        u32::try_from(length).ok().filter(|l| *l != u32::MAX).ok_or(Refused)
+        u32::try_from(length)
+            .ok()
+            .filter(|l| *l != u32::MAX)
+            .ok_or(Refused)
     }
 
     fn seek(&mut self, offset: u32) -> Result<(), Refused> {

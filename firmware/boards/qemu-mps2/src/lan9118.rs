@@ -5,9 +5,7 @@
 
 use core::task::Context;
 
-use embassy_net_driver::{
-    Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken,
-};
+use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
 use embassy_sync::waitqueue::AtomicWaker;
 use static_cell::ConstStaticCell;
 

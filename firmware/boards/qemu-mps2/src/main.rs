@@ -54,9 +54,11 @@ async fn node(spawner: Spawner) -> ! {
 
     let options = OPTIONS.init_with(CommandLine::read);
     let flash = options.value("flash").unwrap_or("flash.bin");
-    let (Ok(mut configuration), Ok(outbox)) =
-        (HostFlash::configuration(flash), HostFlash::outbox(flash))
-    else {
+    let (Ok(mut configuration), Ok(settings), Ok(outbox)) = (
+        HostFlash::configuration(flash),
+        HostFlash::settings(flash),
+        HostFlash::outbox(flash),
+    ) else {
         panic!("no flash: give flash=FILE");
     };
     let provision = match provision::read(&mut configuration, 0, NAME, BLOCK.take()).await {
@@ -71,7 +73,9 @@ async fn node(spawner: Spawner) -> ! {
         firmware: env!("CARGO_PKG_VERSION"),
         reset_reason: ResetReason::PowerOn,
         stack,
-        flash: outbox,
+        outbox,
+        settings,
+        channels: Some(&probes::CHANNELS),
         probes: Sonde::new(options),
         entropy: HostRandom,
         panel: Console,
@@ -106,7 +110,10 @@ unsafe impl cortex_m::interrupt::InterruptNumber for Irq {
     }
 }
 
-#[allow(unsafe_code, reason = "an interrupt may break a critical section of its own kind")]
+#[allow(
+    unsafe_code,
+    reason = "an interrupt may break a critical section of its own kind"
+)]
 fn unmask(irq: i16) {
     // SAFETY: called while the device starts, in no critical section.
     unsafe { cortex_m::peripheral::NVIC::unmask(Irq(irq.unsigned_abs())) };

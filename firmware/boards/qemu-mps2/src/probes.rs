@@ -9,6 +9,17 @@ use crate::host::{CommandLine, File, Mode};
 
 include!(concat!(env!("OUT_DIR"), "/series.rs"));
 
+/// What it measures.
+pub(crate) static CHANNELS: [Channel; COLUMNS.len()] = {
+    let mut channels = [Channel::first(Quantity::Ph); _];
+    let mut column = 0;
+    while column < COLUMNS.len() {
+        channels[column] = Channel::first(COLUMNS[column].0);
+        column += 1;
+    }
+    channels
+};
+
 /// The sonde of the recording.
 pub(crate) struct Sonde {
     row: u64,
@@ -54,20 +65,16 @@ impl Probes for Sonde {
         let cut = self.cut(&mut buffer);
         let row = &ROWS[(self.row % ROWS.len() as u64) as usize];
         self.row += 1;
-        for (quantity, value) in CHANNELS.into_iter().zip(row) {
+        for ((quantity, power), mantissa) in COLUMNS.into_iter().zip(row) {
             let channel = Channel::first(quantity);
             if !wanted.is_empty() && !wanted.contains(&channel) {
                 continue;
             }
             let code = channel.code();
-            match value {
-                _ if cut.lines().any(|line| line == code.as_str()) => {
-                    samples.fault(channel, Fault::OpenCircuit);
-                }
-                Some((mantissa, exponent)) => {
-                    samples.value(channel, Decimal::new(i64::from(*mantissa), *exponent));
-                }
-                None => {}
+            if cut.lines().any(|line| line == code.as_str()) {
+                samples.fault(channel, Fault::OpenCircuit);
+            } else if *mantissa != EMPTY {
+                samples.value(channel, Decimal::new(i64::from(*mantissa), power));
             }
         }
     }

@@ -15,7 +15,10 @@ unsafe extern "C" {
 
 /// The deepest use so far and the room there is, bytes.
 fn depth() -> (usize, usize) {
-    let (end, start) = (&raw const _stack_end as usize, &raw const _stack_start as usize);
+    let (end, start) = (
+        &raw const _stack_end as usize,
+        &raw const _stack_start as usize,
+    );
     let mut at = end;
     // SAFETY: from the stack's end to its start is RAM that was painted and that nothing but the stack uses.
     while at < start && unsafe { (at as *const u32).read_volatile() } == PAINT {

@@ -3,8 +3,6 @@
 mod pinned;
 mod records;
 
-use core::cell::Cell;
-
 use embedded_io_async::{Read, Write};
 use embedded_tls::{
     Aes128GcmSha256, CryptoProvider, CryptoRng, CryptoRngCore, TlsConfig, TlsConnection,
@@ -14,13 +12,13 @@ use p256::ecdsa::DerSignature;
 use rand_core::RngCore;
 
 use self::pinned::PinnedKey;
-pub(crate) use self::records::Records;
+pub(crate) use self::records::{Flags, Records};
 use crate::{run::Entropy, trouble::Trouble};
 
-/// Opens TLS over `socket`. `mid_record` is true while the connection must not be cancelled.
+/// Opens TLS over `socket`.
 pub(crate) async fn open<'a, S: Read + Write + 'a>(
     socket: S,
-    mid_record: &'a Cell<bool>,
+    flags: &'a Flags,
     key: &[u8; 65],
     entropy: &mut impl Entropy,
     rx: &'a mut [u8],
@@ -31,7 +29,7 @@ pub(crate) async fn open<'a, S: Read + Write + 'a>(
         random: Random(entropy),
         verifier: PinnedKey::new(key),
     };
-    let mut tls = TlsConnection::new(Records::new(socket, mid_record), rx, tx);
+    let mut tls = TlsConnection::new(Records::new(socket, flags), rx, tx);
     let opened = tls.open(TlsContext::new(&config, &mut provider)).await;
     provider.verifier.judge(opened)?;
     Ok(tls)

@@ -1,4 +1,4 @@
-//! The socket below TLS: knows where a record ends.
+//! The socket below the stream: knows where a TLS record ends, and when to wait for TCP.
 //!
 //! The TLS library loses its place when a read or write of it is dropped in the middle of a record, and MQTT's waits are
 //! dropped whenever the node has something to send. So this says when that is: the caller waits for the end of the record.
@@ -11,10 +11,19 @@ use embedded_io_async::{ErrorType, Read, Write};
 /// Content type, version, length (RFC 8446, section 5.1).
 const HEAD: usize = 5;
 
+/// What a stream and its user tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct Flags {
+    /// The stream is in the middle of a record, in either direction: do not drop what it does.
+    pub(crate) busy: Cell<bool>,
+    /// The end is near: a flush waits until TCP has delivered. Else it waits for nothing, since TCP sends what it has, and
+    /// its acknowledgement is a round trip away.
+    pub(crate) closing: Cell<bool>,
+}
+
 pub(crate) struct Records<'a, S> {
     socket: S,
-    /// A record has begun and not ended, in either direction.
-    mid_record: &'a Cell<bool>,
+    flags: &'a Flags,
     head: [u8; HEAD],
     head_read: usize,
     /// Bytes of the record's body that are to come.
@@ -23,11 +32,10 @@ pub(crate) struct Records<'a, S> {
 }
 
 impl<'a, S> Records<'a, S> {
-    pub(crate) fn new(socket: S, mid_record: &'a Cell<bool>) -> Self {
-        mid_record.set(false);
+    pub(crate) fn new(socket: S, flags: &'a Flags) -> Self {
         Self {
             socket,
-            mid_record,
+            flags,
             head: [0; HEAD],
             head_read: 0,
             body: 0,
@@ -61,8 +69,8 @@ impl<'a, S> Records<'a, S> {
     }
 
     fn tell(&self) {
-        self.mid_record
-            .set(self.writing || self.body > 0 || self.head_read > 0);
+        let busy = self.writing || self.body > 0 || self.head_read > 0;
+        self.flags.busy.set(busy);
     }
 }
 
@@ -89,8 +97,10 @@ impl<S: Write> Write for Records<'_, S> {
         Ok(count)
     }
 
-    /// Nothing to do: TCP sends what it has.
     async fn flush(&mut self) -> Result<(), S::Error> {
+        if self.flags.closing.get() {
+            self.socket.flush().await?;
+        }
         Ok(())
     }
 }
@@ -103,16 +113,15 @@ mod tests {
     fn knows_the_records_end_however_they_are_cut() {
         // Bodies of 3, 0 and 1 bytes.
         let bytes = [22, 3, 3, 0, 3, 1, 2, 3, 20, 3, 3, 0, 0, 23, 3, 3, 0, 1, 9];
-        let ends = [0, 8, 13, 19];
+        let ends = [8, 13, 19];
         for step in 1..=bytes.len() {
-            let mid = Cell::new(true);
-            let mut records = Records::new((), &mid);
+            let flags = Flags::default();
+            let mut records = Records::new((), &flags);
             let mut at = 0;
-            assert!(!mid.get());
             for chunk in bytes.chunks(step) {
                 records.follow(chunk);
                 at += chunk.len();
-                assert_eq!(mid.get(), !ends.contains(&at), "{step} {at}");
+                assert_eq!(flags.busy.get(), !ends.contains(&at), "{step} {at}");
             }
         }
     }

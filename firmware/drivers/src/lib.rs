@@ -1,0 +1,2 @@
+//! Probes of a Sen node.
+#![no_std]
