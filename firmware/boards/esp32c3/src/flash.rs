@@ -16,6 +16,8 @@ pub type Region = Partition<'static, NoopRawMutex, BlockingAsync<FlashStorage<'s
 pub struct Regions {
     /// Who the node is, written by whoever flashes it.
     pub node: Region,
+    /// The settings that the gateway sends.
+    pub settings: Region,
     /// The outbox.
     pub outbox: Region,
 }
@@ -33,10 +35,12 @@ pub fn regions(peripheral: FLASH<'static>) -> Result<Regions, Error> {
             .map(|entry| (entry.offset(), entry.len()))
             .ok_or(Error::Invalid)
     };
-    let (node, outbox) = (find(PARTITION)?, find("sen_outbox")?);
+    let (node, settings, outbox) = (find(PARTITION)?, find("sen_settings")?, find("sen_outbox")?);
     let flash: &'static Shared = FLASH.init(Mutex::new(BlockingAsync::new(flash)));
+    let region = |(offset, size)| Partition::new(flash, offset, size);
     Ok(Regions {
-        node: Partition::new(flash, node.0, node.1),
-        outbox: Partition::new(flash, outbox.0, outbox.1),
+        node: region(node),
+        settings: region(settings),
+        outbox: region(outbox),
     })
 }

@@ -22,7 +22,7 @@ use sen_embassy::{Board, Entropy, Memory, Trouble, provision, status::give_up};
 use sen_wire::provision::MAX_BLOCK;
 use static_cell::{ConstStaticCell, StaticCell};
 
-use crate::panel::Front;
+use crate::{panel::Front, probes::Wires};
 
 esp_bootloader_esp_idf::esp_app_desc!();
 
@@ -92,13 +92,25 @@ async fn main(spawner: Spawner) -> ! {
         spawner.spawn(station);
     }
 
+    let (probes, channels) = probes::start(Wires {
+        i2c: pins.I2C0,
+        sda: pins.GPIO6,
+        scl: pins.GPIO7,
+        one_wire: pins.GPIO5,
+        uart: pins.UART1,
+        level: pins.GPIO4,
+        adc: pins.ADC1,
+        battery: pins.GPIO0,
+    });
     let board = Board {
         name: NAME,
         firmware: env!("CARGO_PKG_VERSION"),
         reset_reason: start::reset_reason(),
         stack,
-        flash: regions.outbox,
-        probes: probes::None,
+        outbox: regions.outbox,
+        settings: regions.settings,
+        channels: Some(channels),
+        probes,
         entropy: Noise(noise),
         panel: front,
         rssi_dbm: wifi::rssi_dbm,

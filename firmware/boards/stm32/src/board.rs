@@ -6,14 +6,18 @@ use embassy_stm32::{
     Config, Peri, Peripherals, bind_interrupts,
     flash::{self, Flash},
     peripherals::{FLASH, IWDG, PA2, PA5, RNG, USART2},
-    rcc::{Pll, PllMul, PllPreDiv, PllQDiv, PllRDiv, PllSource, Sysclk, mux::Clk48sel},
+    rcc::{
+        Pll, PllMul, PllPreDiv, PllQDiv, PllRDiv, PllSource, Sysclk,
+        mux::{Adcsel, Clk48sel},
+    },
     rng::{self, Rng},
     wdg::IndependentWatchdog,
 };
 use embassy_time::{Duration, Timer};
 use sen_embassy::{Board, Entropy, Memory, provision, status::give_up};
+use sen_node::Probes;
 use sen_wire::{
-    ResetReason,
+    Channel, ResetReason,
     provision::{MAX_BLOCK, Provision},
 };
 use static_cell::ConstStaticCell;
@@ -21,7 +25,7 @@ use static_cell::ConstStaticCell;
 use crate::{
     flash::{Region, Regions, regions},
     front::Front,
-    probes, trouble,
+    trouble,
 };
 
 /// As the node configuration names it.
@@ -61,6 +65,7 @@ pub fn start() -> (Peripherals, ResetReason) {
     });
     config.rcc.sys = Sysclk::PLL1_R;
     config.rcc.mux.clk48sel = Clk48sel::PLL1_Q;
+    config.rcc.mux.adcsel = Adcsel::SYS;
     (embassy_stm32::init(config), reason)
 }
 
@@ -71,6 +76,7 @@ pub struct Kit {
     /// Random numbers.
     pub noise: Noise,
     node: Region,
+    settings: Region,
     outbox: Region,
     reset_reason: ResetReason,
 }
@@ -90,11 +96,16 @@ impl Kit {
         if let Ok(watch) = watch(watchdog) {
             spawner.spawn(watch);
         }
-        let Regions { node, outbox } = regions(Flash::new(flash, Irqs));
+        let Regions {
+            node,
+            settings,
+            outbox,
+        } = regions(Flash::new(flash, Irqs));
         Self {
             front: Front::new(led, console.0, console.1),
             noise: Noise(Rng::new(rng, Irqs)),
             node,
+            settings,
             outbox,
             reset_reason,
         }
@@ -115,6 +126,7 @@ pub async fn run(
     kit: Kit,
     stack: Stack<'static>,
     rssi_dbm: fn() -> Option<i16>,
+    (probes, channels): (impl Probes, &'static [Channel]),
     provision: &Provision<'_>,
 ) -> ! {
     let board = Board {
@@ -122,8 +134,10 @@ pub async fn run(
         firmware: env!("CARGO_PKG_VERSION"),
         reset_reason: kit.reset_reason,
         stack,
-        flash: kit.outbox,
-        probes: probes::None,
+        outbox: kit.outbox,
+        settings: kit.settings,
+        channels: Some(channels),
+        probes,
         entropy: kit.noise,
         panel: kit.front,
         rssi_dbm,

@@ -17,6 +17,8 @@ pub type Region = Partition<'static, NoopRawMutex, Flash<'static, Async>>;
 pub struct Regions {
     /// Who the node is, written by whoever flashes it.
     pub node: Region,
+    /// The settings that the gateway sends.
+    pub settings: Region,
     /// The outbox.
     pub outbox: Region,
 }
@@ -28,6 +30,7 @@ pub fn regions(flash: Flash<'static, Async>) -> Regions {
     let region = |range: Range<u32>| Partition::new(flash, range.start, range.end - range.start);
     Regions {
         node: region(SEN_NODE),
+        settings: region(SEN_SETTINGS),
         outbox: region(SEN_OUTBOX),
     }
 }

@@ -4,7 +4,7 @@
 mod board;
 mod flash;
 mod front;
-mod probes;
+pub mod probes;
 mod trouble;
 
 pub use board::{Kit, Noise, random, run, start};

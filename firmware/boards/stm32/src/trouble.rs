@@ -8,7 +8,7 @@ use cortex_m_rt::{ExceptionFrame, exception};
 use embassy_stm32::pac;
 use sen_wire::ResetReason;
 
-use crate::flash::{SEN_NODE, SEN_OUTBOX};
+use crate::flash::{SEN_NODE, SEN_OUTBOX, SEN_SETTINGS};
 
 /// Where bank 2 of the flash begins.
 const BANK_2: u32 = 0x8_0000;
@@ -22,7 +22,9 @@ unsafe fn NonMaskableInt() {
     let status = pac::FLASH.eccr().read();
     let bank = if status.bk_ecc() { BANK_2 } else { 0 };
     let address = bank + status.addr_ecc();
-    let kept = SEN_NODE.contains(&address) || SEN_OUTBOX.contains(&address);
+    let kept = [SEN_NODE, SEN_SETTINGS, SEN_OUTBOX]
+        .iter()
+        .any(|part| part.contains(&address));
     if !status.eccd() || status.sysf_ecc() || !kept {
         SCB::sys_reset();
     }

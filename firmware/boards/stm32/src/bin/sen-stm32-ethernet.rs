@@ -18,7 +18,11 @@ use embassy_stm32::{
 use embassy_time::Delay;
 use embedded_hal_bus::spi::ExclusiveDevice;
 use sen_embassy::{Trouble, local_mac, status::give_up};
-use sen_stm32::{Kit, random, run, start};
+use sen_stm32::{
+    Kit,
+    probes::{self, Wires},
+    random, run, start,
+};
 use static_cell::StaticCell;
 
 bind_interrupts!(struct Irqs {
@@ -51,6 +55,18 @@ async fn main(spawner: Spawner) -> ! {
     let console = (p.USART2, p.PA2);
     let mut kit = Kit::new(spawner, reason, p.IWDG, p.PA5, console, p.FLASH, p.RNG);
     let provision = kit.provision().await;
+    let wires = Wires {
+        i2c: p.I2C1,
+        scl: p.PB8,
+        sda: p.PB9,
+        one_wire: p.PB5,
+        bus: p.USART3,
+        bus_tx: p.PC10,
+        bus_rx: p.PC11,
+        adc: p.ADC1,
+        battery: p.PC0,
+    };
+    let probes = probes::start(wires, provision.bus_baud);
 
     let mut config = spi::Config::default();
     config.frequency = SPI_HZ;
@@ -78,5 +94,5 @@ async fn main(spawner: Spawner) -> ! {
         spawner.spawn(ethernet);
         spawner.spawn(network);
     }
-    run(kit, stack, || None, &provision).await
+    run(kit, stack, || None, probes, &provision).await
 }

@@ -18,7 +18,11 @@ use sen_embassy::{
     modem::{Attendant, DialError, Dialled, keep_up},
     status::give_up,
 };
-use sen_stm32::{Kit, random, run, start};
+use sen_stm32::{
+    Kit,
+    probes::{self, Wires},
+    random, run, start,
+};
 use sen_wire::provision::Mobile;
 use static_cell::{ConstStaticCell, StaticCell};
 
@@ -71,6 +75,18 @@ async fn main(spawner: Spawner) -> ! {
     let console = (p.USART2, p.PA2);
     let mut kit = Kit::new(spawner, reason, p.IWDG, p.PA5, console, p.FLASH, p.RNG);
     let provision = kit.provision().await;
+    let wires = Wires {
+        i2c: p.I2C1,
+        scl: p.PB8,
+        sda: p.PB9,
+        one_wire: p.PB5,
+        bus: p.USART3,
+        bus_tx: p.PC10,
+        bus_rx: p.PC11,
+        adc: p.ADC1,
+        battery: p.PC0,
+    };
+    let probes = probes::start(wires, provision.bus_baud);
 
     let supply = Supply(Output::new(p.PC9, Level::High, Speed::Low));
     static RX: ConstStaticCell<[u8; SERIAL_RX]> = ConstStaticCell::new([0; _]);
@@ -95,5 +111,5 @@ async fn main(spawner: Spawner) -> ! {
         spawner.spawn(network);
     }
     let rssi_dbm = || Some(RSSI_DBM.load(Ordering::Relaxed)).filter(|dbm| *dbm != 0);
-    run(kit, stack, rssi_dbm, &provision).await
+    run(kit, stack, rssi_dbm, probes, &provision).await
 }
