@@ -4,7 +4,7 @@
 #   scripts/firmware-boards.sh [image…]     all of them, or those named as below
 #
 # Images end up in $CARGO_TARGET_DIR/boards/<image>. The emulated board's are what tests/tests/emulated_board.rs runs.
-# Needs llvm-size and llvm-nm, and rustup's targets or Debian's rustc-web (scripts/lib.sh says how):
+# Needs llvm-size, llvm-nm and llvm-objcopy, and rustup's targets or Debian's rustc-web (scripts/lib.sh says how):
 #   rustup target add thumbv7m-none-eabi thumbv7em-none-eabihf riscv32imc-unknown-none-elf
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -79,7 +79,10 @@ while IFS='|' read -r image folder binary target features flash ram; do
         CARGO_TARGET_DIR=$images/build "${firmware_cargo[@]}" --config "target.$target.rustflags = [$flags]" \
             --no-default-features --features "$features" </dev/null)
     cp "$images/build/$target/release/$binary" "$images/$image"
-    [ "$image" != esp32c3 ] || flashable
+    case $image in
+        esp32c3) flashable ;;
+        stm32-*) llvm-objcopy -O binary "$images/$image" "$images/$image.bin" ;;
+    esac
     measure "$image" "$flash" "$ram"
 done <<<"$rows"
 

@@ -119,6 +119,15 @@ fn boots_as_the_chip_checks_it() {
 }
 
 #[test]
+#[should_panic(expected = "checksum")]
+fn a_flipped_bit_would_be_found() {
+    let mut image = image();
+    let program = named(&table(&image), "ota_0").start;
+    image[program + 0x1000] ^= 1;
+    check(&image[program..]);
+}
+
+#[test]
 fn holds_the_partition_table_that_the_firmware_looks_in() {
     let image = image();
     let text = fs::read_to_string(board().join("partitions.csv")).unwrap();
