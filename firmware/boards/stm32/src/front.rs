@@ -31,6 +31,15 @@ impl Front {
     }
 }
 
+/// The console as something to write text to.
+struct Text<'a>(&'a mut UartTx<'static, Blocking>);
+
+impl Write for Text<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.blocking_write(text.as_bytes()).map_err(|_| fmt::Error)
+    }
+}
+
 impl Panel for Front {
     fn led(&mut self, on: bool) {
         self.led.set_level(on.into());
@@ -38,7 +47,7 @@ impl Panel for Front {
 
     fn line(&mut self, line: fmt::Arguments<'_>) {
         if let Some(console) = &mut self.console {
-            let _ = write!(console, "{line}\r\n");
+            let _ = write!(Text(console), "{line}\r\n");
         }
     }
 }
