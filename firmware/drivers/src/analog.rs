@@ -213,10 +213,10 @@ mod tests {
     const A1: [u8; 2] = [0xd3, 0x83];
 
     fn set_up() -> Vec<Transaction> {
-        // From the power-on value 0x8583 without the bit that starts a conversion.
+        // The power-on value 0x8583 with 4.096 V; the crate sets one after the other.
         vec![
-            Transaction::write(AT, vec![1, 0x03, 0x83]),
-            Transaction::write(AT, vec![1, 0x03, 0x83]),
+            Transaction::write(AT, vec![1, 0x83, 0x83]),
+            Transaction::write(AT, vec![1, 0x83, 0x83]),
         ]
     }
 
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn a_converter_that_is_gone_or_never_done_is_a_timeout() {
         let both = [Input::soil_moisture(Pin::A0, 1), Input::ph(Pin::A1, 1)];
-        let refused = Transaction::write(AT, vec![1, 0x03, 0x83]).with_error(NO_ANSWER);
+        let refused = Transaction::write(AT, vec![1, 0x83, 0x83]).with_error(NO_ANSWER);
         let mut bus = Mock::new(&[refused.clone(), refused]);
         let mut probe = Ads1115::new(bus.clone(), NoopDelay::new(), TargetAddr::default(), both);
         assert_eq!(

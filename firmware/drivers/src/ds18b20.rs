@@ -30,7 +30,7 @@ impl<P: OpenDrainOutput, D: BlockingDelay + DelayNs, const N: usize> Ds18b20<P, 
     /// On an open-drain pin with 4.7 kΩ to the supply. Addresses are printed nowhere: [`discover`] finds them.
     pub fn new(pin: P, delay: D, probes: [(Device, Channel); N]) -> Self {
         Self {
-            wire: OneWire::new(pin, false),
+            wire: wire(pin),
             delay,
             probes,
         }
@@ -85,7 +85,13 @@ fn fault<E: core::fmt::Debug>(error: Error<E>) -> Fault {
     }
 }
 
-/// The addresses of the probes on a wire, up to eight, in the order of their numbers: for setting a board up.
+/// `onewire` 0.4 "disables parasite mode" after each write by pulling the wire low, which on an open-drain pin is one edge too
+/// many: the probe takes it for a slot. Saying that the probes are parasites leaves that out; nothing else hangs on it.
+pub fn wire<P: OpenDrainOutput>(pin: P) -> OneWire<P> {
+    OneWire::new(pin, true)
+}
+
+/// The addresses of the probes on a [`wire`], up to eight, in the order of their numbers: for setting a board up.
 pub fn discover<P: OpenDrainOutput>(
     wire: &mut OneWire<P>,
     delay: &mut impl BlockingDelay,
@@ -119,6 +125,8 @@ impl<P: OpenDrainOutput, D: BlockingDelay + DelayNs, const N: usize> Probe for D
                 );
             }
         }
+        // The crate leaves the wire low after a command; a reset ends with it high.
+        let _ = self.wire.reset(&mut self.delay);
         DelayNs::delay_ms(&mut self.delay, CONVERSION_MS).await;
         for place in 0..N {
             let Some((device, channel)) = self.probes.get(place).map(|(device, channel)| {

@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(read(&always).0, Err(Fault::Crc));
         assert_eq!(read(&[]).0, Err(Fault::Timeout));
         let cut: &[u8] = &GOOD[..6];
-        assert_eq!(read(&[&[], cut].repeat(TRIES)).0, Err(Fault::Crc));
+        assert_eq!(read(&[&[], cut, &[]].repeat(TRIES)).0, Err(Fault::Crc));
         // Exception 2: no such register.
         let (got, written) = read(&[&[], &[0x01, 0x83, 0x02, 0xc0, 0xf1]]);
         assert_eq!((got, written.len()), (Err(Fault::Other), 8), "asked once");

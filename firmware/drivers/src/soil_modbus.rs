@@ -3,11 +3,13 @@
 //! Look-alike probes differ in speed, registers and scales, and a wrong map gives numbers that look right. So the profile is
 //! named by whoever plugs the probe in; nothing is guessed, and what is out of the named map's range is a fault.
 //!
-//! | profile | UART | registers | source |
-//! |---|---|---|---|
-//! | [`Profile::SevenInOne`] | 4800 8N1 | 0..=6: moisture x10, temperature x10, EC, pH x10, N, P, K | ComWinTop THCPH-S manual, register table |
-//! | [`Profile::Jxct`] | 9600 8N1 | 6: pH x100; 0x12: moisture x10; 0x13: temperature x10; 0x15: EC; 0x1e..=0x20: N, P, K | JXCT JXBS-3001 manual, register table |
-//! | [`Profile::Rk520`] | 9600 8N1 | 0: temperature x10; 1: moisture x10; 2: EC x1000 in mS/cm | Rika RK520-02 manual, register table |
+//! | profile | UART | registers |
+//! |---|---|---|
+//! | [`Profile::SevenInOne`] | 4800 8N1 | 0..=6: moisture x10, temperature x10, EC, pH x10, N, P, K |
+//! | [`Profile::Jxct`] | 9600 8N1 | 6: pH x100; 0x12: moisture x10; 0x13: temperature x10; 0x15: EC; 0x1e..=0x20: N, P, K |
+//! | [`Profile::Rk520`] | 9600 8N1 | 0: temperature x10; 1: moisture x10; 2: EC x1000 in mS/cm |
+//!
+//! Source: the makers' register tables, from second-hand copies; none was tried on a probe.
 //!
 //! N, P and K are what the probe works out from its EC, and can be written by anyone: show them, never act on them.
 
@@ -310,7 +312,7 @@ mod tests {
         let mut wire = answers(&[&[683]]);
         let refusal = [1, 0x83, 2];
         let refusal = [&refusal[..], &crc16(&refusal)].concat();
-        wire.bursts.extend([Vec::new(), refusal]);
+        wire.bursts.extend([Vec::new(), refusal, Vec::new()]);
         wire.bursts.extend(answers(&[&[32, 37, 48]]).bursts);
         let mut jxct = SoilProbe::new(Modbus::new(wire, NoopDelay::new()), Profile::Jxct, 1, 1);
         assert_eq!(

@@ -4,7 +4,7 @@
 use sen_wire::Fault;
 
 /// Sweeps with the very same raw value after which it counts as stuck: six hours of quarters.
-pub const SWEEPS: u8 = 24;
+pub(crate) const SWEEPS: u8 = 24;
 
 /// Watches one raw value. For converters with noise only: a thermometer of 1/16 °C may well stand still for a night.
 #[derive(Clone, Copy, Debug, Default)]

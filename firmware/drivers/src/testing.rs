@@ -38,8 +38,10 @@ pub(crate) fn wanted(probe: &mut impl Probe, channels: &[&str]) -> Vec<String> {
 /// A UART that gives what it was given, and then nothing for ever. What is written is kept.
 #[derive(Debug, Default)]
 pub(crate) struct Wire {
-    /// Each is what one read finds; the next one comes after the first time that nothing was there.
+    /// What comes, with a silence after each; an empty one is a silence too, and one with the silence before it.
     pub(crate) bursts: VecDeque<Vec<u8>>,
+    /// Some of the first one was read.
+    pub(crate) begun: bool,
     pub(crate) written: Vec<u8>,
 }
 
@@ -47,7 +49,7 @@ impl Wire {
     pub(crate) fn of(bursts: &[&[u8]]) -> Self {
         Self {
             bursts: bursts.iter().map(|burst| burst.to_vec()).collect(),
-            written: Vec::new(),
+            ..Self::default()
         }
     }
 }
@@ -64,10 +66,16 @@ impl Read for Wire {
                 let length = burst.len().min(buffer.len()).min(3);
                 buffer[..length].copy_from_slice(&burst[..length]);
                 burst.drain(..length);
+                self.begun = true;
                 Ok(length)
             }
             _ => {
                 self.bursts.pop_front();
+                if core::mem::take(&mut self.begun)
+                    && self.bursts.front().is_some_and(Vec::is_empty)
+                {
+                    self.bursts.pop_front();
+                }
                 core::future::pending().await
             }
         }

@@ -189,7 +189,7 @@ impl embedded_hal::digital::InputPin for Line {
     }
 
     fn is_low(&mut self) -> Result<bool, Infallible> {
-        self.is_high().map(|high| !high)
+        embedded_hal::digital::InputPin::is_high(self).map(|high| !high)
     }
 }
 
