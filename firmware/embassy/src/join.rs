@@ -116,7 +116,7 @@ impl<E: Entropy> Joiner<'_, E> {
             mqtt_tx,
         } = &mut *self.buffers;
         let gateway = &self.provision.gateway;
-        let socket = dial(self.stack, gateway, tcp_rx, tcp_tx).await?;
+        let socket = pin!(dial(self.stack, gateway, tcp_rx, tcp_tx)).await?;
         let flags = Flags::default();
         let mut stream = match gateway.tls {
             Tls::Off => Stream::Plain(socket, &flags),
@@ -135,14 +135,14 @@ impl<E: Entropy> Joiner<'_, E> {
             signals.answer.signal(Ok(()));
         };
         // Lent: by value it would be copied into each future on the way down.
-        mqtt::session(
+        pin!(mqtt::session(
             &mut stream,
             &flags,
             who,
             (mqtt_rx, mqtt_tx),
             &mut self.post,
             joined,
-        )
+        ))
         .await
     }
 }

@@ -82,7 +82,7 @@ pub(crate) async fn session<IO: Io>(
         Either::Second(()) => return Err(Trouble::Protocol),
     }
     joined();
-    converse(&mut connection, flags, who.node, post).await
+    pin!(converse(&mut connection, flags, who.node, post)).await
 }
 
 /// Why CONNECT was not taken.

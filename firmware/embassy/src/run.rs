@@ -104,13 +104,13 @@ where
         reset_reason,
         boot,
     };
-    let mut node = start(
+    let mut node = pin!(start(
         (&outbox, &settings),
         u16::from_le_bytes(incarnation),
         identity,
         channels,
         &mut panel,
-    )
+    ))
     .await;
     panel.line(format_args!(
         "sen node={} board={name} firmware={firmware} boot={} pending={} gateway={}:{}",
