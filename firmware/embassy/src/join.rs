@@ -1,5 +1,7 @@
 //! Brings connections up, one at a time, as the node orders them.
 
+use core::pin::pin;
+
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_time::Instant;
@@ -82,7 +84,11 @@ impl<E: Entropy> Joiner<'_, E> {
             loop {
                 // What is still there was meant for a connection that is gone; the node sends it again.
                 self.post.up.clear();
-                match select(signals.order.wait(), self.connection()).await {
+                let first = {
+                    let connection = pin!(self.connection());
+                    select(signals.order.wait(), connection).await
+                };
+                match first {
                     Either::First(()) => continue,
                     Either::Second(ended) => {
                         self.news.signal(match ended {
@@ -110,12 +116,12 @@ impl<E: Entropy> Joiner<'_, E> {
             mqtt_tx,
         } = &mut *self.buffers;
         let gateway = &self.provision.gateway;
-        let socket = dial(self.stack, gateway, tcp_rx, tcp_tx).await?;
+        let socket = pin!(dial(self.stack, gateway, tcp_rx, tcp_tx)).await?;
         let flags = Flags::default();
-        let stream = match gateway.tls {
+        let mut stream = match gateway.tls {
             Tls::Off => Stream::Plain(socket, &flags),
             Tls::Pinned(key) => {
-                let opening = tls::open(socket, &flags, key, self.entropy, tls_rx, tls_tx);
+                let opening = pin!(tls::open(socket, &flags, key, self.entropy, tls_rx, tls_tx));
                 Stream::Tls(within(TLS, opening, Trouble::Protocol).await??)
             }
         };
@@ -128,14 +134,15 @@ impl<E: Entropy> Joiner<'_, E> {
             news.signal(Status::Joined(Instant::now().as_millis()));
             signals.answer.signal(Ok(()));
         };
-        mqtt::session(
-            stream,
+        // Lent: by value it would be copied into each future on the way down.
+        pin!(mqtt::session(
+            &mut stream,
             &flags,
             who,
             (mqtt_rx, mqtt_tx),
             &mut self.post,
             joined,
-        )
+        ))
         .await
     }
 }

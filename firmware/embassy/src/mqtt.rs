@@ -64,22 +64,25 @@ pub(crate) async fn session<IO: Io>(
     // A new one each time, and a clean start: the outbox is what lasts, and it sends again what no receipt has named.
     let mut session = Session::new(config);
     let mut limit = pin!(embassy_time::Timer::after(MQTT));
-    let connected = match select(session.connect(io), &mut limit).await {
-        Either::First(connected) => connected,
-        Either::Second(()) => return Err(Trouble::Protocol),
+    let connected = {
+        let connecting = pin!(session.connect(io));
+        select(connecting, &mut limit).await
     };
     let mut connection = match connected {
-        Ok(connection) => connection,
-        Err(error) => return Err(refusal(&error)),
+        Either::First(Ok(connection)) => connection,
+        Either::First(Err(error)) => return Err(refusal(&error)),
+        Either::Second(()) => return Err(Trouble::Protocol),
     };
-    let subscribed = select(subscribe(&mut connection, who.node, post), &mut limit);
-    match subscribed.await {
-        Either::First(Ok(())) => {}
-        Either::First(Err(trouble)) => return Err(trouble),
+    let subscribed = {
+        let subscribing = pin!(subscribe(&mut connection, who.node, post));
+        select(subscribing, &mut limit).await
+    };
+    match subscribed {
+        Either::First(subscribed) => subscribed?,
         Either::Second(()) => return Err(Trouble::Protocol),
     }
     joined();
-    converse(&mut connection, flags, who.node, post).await
+    pin!(converse(&mut connection, flags, who.node, post)).await
 }
 
 /// Why CONNECT was not taken.

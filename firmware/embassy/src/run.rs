@@ -1,5 +1,7 @@
 //! The entry point that a board's `main` calls once its network runs.
 
+use core::pin::pin;
+
 use embassy_embedded_hal::flash::partition::Partition;
 use embassy_futures::select::{Either3, select3};
 use embassy_net::Stack;
@@ -102,13 +104,13 @@ where
         reset_reason,
         boot,
     };
-    let mut node = start(
+    let mut node = pin!(start(
         (&outbox, &settings),
         u16::from_le_bytes(incarnation),
         identity,
         channels,
         &mut panel,
-    )
+    ))
     .await;
     panel.line(format_args!(
         "sen node={} board={name} firmware={firmware} boot={} pending={} gateway={}:{}",
@@ -151,12 +153,11 @@ where
         news: &news,
     };
     let mut timer = EmbassyTimer;
-    let ended = select3(
-        sen_node::run(&mut node, &mut link, &mut probes, &mut timer),
-        joiner.run(),
-        show(&mut panel, provision.led, &news),
-    );
-    match ended.await {
+    // Pinned where they are made: passed on by value, each would stand here twice, and once on the stack.
+    let node = pin!(sen_node::run(&mut node, &mut link, &mut probes, &mut timer));
+    let joiner = pin!(joiner.run());
+    let status = pin!(show(&mut panel, provision.led, &news));
+    match select3(node, joiner, status).await {
         Either3::First(never) | Either3::Second(never) | Either3::Third(never) => never,
     }
 }

@@ -123,7 +123,7 @@ pub fn apply(
 
 fn plausible(quantity: Quantity, value: Decimal) -> Result<Decimal, Fault> {
     let (low, high) = quantity.plausible();
-    if (low..=high).contains(&value.to_f64()) {
+    if (low..=high).contains(&value.near_f64()) {
         Ok(value)
     } else {
         Err(Fault::OutOfRange)

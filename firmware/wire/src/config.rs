@@ -222,7 +222,7 @@ pub fn companions(quantity: Quantity, channel: Channel) -> impl Iterator<Item = 
 impl SendLimit {
     fn is_sound(&self) -> bool {
         let (low, high) = self.channel.quantity().plausible();
-        let possible = |value: Decimal| (low..=high).contains(&value.to_f64());
+        let possible = |value: Decimal| (low..=high).contains(&value.near_f64());
         match (self.below, self.above) {
             (None, None) => false,
             (Some(below), Some(above)) if below >= above => false,

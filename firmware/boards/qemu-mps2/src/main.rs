@@ -15,7 +15,7 @@ mod registers;
 mod stack;
 mod uart;
 
-use core::{fmt, panic::PanicInfo};
+use core::{fmt, panic::PanicInfo, pin::pin};
 
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use embassy_executor::Spawner;
@@ -81,7 +81,8 @@ async fn node(spawner: Spawner) -> ! {
         panel: Console,
         rssi_dbm: || None,
     };
-    sen_embassy::run(board, &provision, MEMORY.take()).await
+    // Pinned where it stands: awaited by value, it would be made on the stack and copied.
+    pin!(sen_embassy::run(board, &provision, MEMORY.take())).await
 }
 
 #[entry]
@@ -139,8 +140,12 @@ unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
     host::fail()
 }
 
+/// Says where, not what: without the messages the image is smaller by all code that would format them.
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    line!("sen panic {info}");
+    let (file, number) = info
+        .location()
+        .map_or(("somewhere", 0), |place| (place.file(), place.line()));
+    line!("sen panic at {file}:{number}");
     host::fail()
 }

@@ -3,6 +3,8 @@
 mod pinned;
 mod records;
 
+use core::pin::pin;
+
 use embedded_io_async::{Read, Write};
 use embedded_tls::{
     Aes128GcmSha256, CryptoProvider, CryptoRng, CryptoRngCore, TlsConfig, TlsConnection,
@@ -30,7 +32,7 @@ pub(crate) async fn open<'a, S: Read + Write + 'a>(
         verifier: PinnedKey::new(key),
     };
     let mut tls = TlsConnection::new(Records::new(socket, flags), rx, tx);
-    let opened = tls.open(TlsContext::new(&config, &mut provider)).await;
+    let opened = pin!(tls.open(TlsContext::new(&config, &mut provider))).await;
     provider.verifier.judge(opened)?;
     Ok(tls)
 }

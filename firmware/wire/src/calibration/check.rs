@@ -44,7 +44,7 @@ pub(super) fn check(calibration: &Calibration) -> Checked {
         return Err(RefusalReason::PointCount);
     }
     let (low, high) = quantity.plausible();
-    let plausible = |value: Decimal| (low..=high).contains(&value.to_f64());
+    let plausible = |value: Decimal| (low..=high).contains(&value.near_f64());
     if !points.iter().all(|point| plausible(point.value)) {
         return Err(RefusalReason::PointValue);
     }
@@ -66,14 +66,14 @@ fn too_near(a: f64, b: f64) -> bool {
 }
 
 fn linear(a: &Point, b: &Point) -> Checked {
-    if too_near(a.raw.to_f64(), b.raw.to_f64()) || a.value == b.value {
+    if too_near(a.raw.near_f64(), b.raw.near_f64()) || a.value == b.value {
         return Err(RefusalReason::PointsTooNear);
     }
     Ok(())
 }
 
 fn analog(point: &Point) -> Result<f64, RefusalReason> {
-    let raw = point.raw.to_f64();
+    let raw = point.raw.near_f64();
     if ANALOG_MV.contains(&raw) {
         Ok(raw)
     } else {
@@ -83,7 +83,7 @@ fn analog(point: &Point) -> Result<f64, RefusalReason> {
 
 /// The point's temperature; 25 °C, to which buffers and standards are specified, if none is given.
 fn water(point: &Point) -> Result<f64, RefusalReason> {
-    let celsius = point.temperature.map_or(25.0, Decimal::to_f64);
+    let celsius = point.temperature.map_or(25.0, Decimal::near_f64);
     if WATER_CELSIUS.contains(&celsius) {
         Ok(celsius)
     } else {
@@ -94,7 +94,7 @@ fn water(point: &Point) -> Result<f64, RefusalReason> {
 fn ph(a: &Point, b: &Point) -> Checked {
     let raw = (analog(a)?, analog(b)?);
     let kelvin = (water(a)? + water(b)?) / 2.0 + 273.15;
-    let value = (a.value.to_f64(), b.value.to_f64());
+    let value = (a.value.near_f64(), b.value.near_f64());
     if (value.0 - value.1).abs() < 1.0 || raw.0 == raw.1 {
         return Err(RefusalReason::PointsTooNear);
     }
@@ -111,13 +111,13 @@ fn ph(a: &Point, b: &Point) -> Checked {
 fn conductivity(points: &[Point]) -> Checked {
     for point in points {
         let raw = analog(point)?;
-        let at_temperature = point.value.to_f64() * (1.0 + 0.0185 * (water(point)? - 25.0));
+        let at_temperature = point.value.near_f64() * (1.0 + 0.0185 * (water(point)? - 25.0));
         if !CELL_CONSTANT.contains(&(at_temperature * 164.0 / raw)) {
             return Err(RefusalReason::Slope);
         }
     }
     if let [a, b] = points {
-        let (a, b) = (a.value.to_f64(), b.value.to_f64());
+        let (a, b) = (a.value.near_f64(), b.value.near_f64());
         if a.min(b) > EC_LOW_HIGH.0 || a.max(b) < EC_LOW_HIGH.1 {
             return Err(RefusalReason::PointsTooNear);
         }
@@ -129,15 +129,15 @@ fn oxygen(points: &[Point]) -> Checked {
     let saturated = |point: &Point| -> Result<(f64, f64), RefusalReason> {
         let temperature = point.temperature.ok_or(RefusalReason::PointTemperature)?;
         let most = saturation_mg_l(temperature).ok_or(RefusalReason::PointTemperature)?;
-        let value = point.value.to_f64();
+        let value = point.value.near_f64();
         if value <= 0.0 {
             return Err(RefusalReason::PointValue);
         }
-        let millivolts = analog(point)? * most.to_f64() / value;
+        let millivolts = analog(point)? * most.near_f64() / value;
         if !OXYGEN_MV.contains(&millivolts) {
             return Err(RefusalReason::PointRaw);
         }
-        Ok((temperature.to_f64(), millivolts))
+        Ok((temperature.near_f64(), millivolts))
     };
     match points {
         [a, b] => {
@@ -159,7 +159,7 @@ fn oxygen(points: &[Point]) -> Checked {
 
 fn capacitive(a: &Point, b: &Point) -> Checked {
     let (dry, wet) = if a.value < b.value { (a, b) } else { (b, a) };
-    let raw = (dry.raw.to_f64(), wet.raw.to_f64());
+    let raw = (dry.raw.near_f64(), wet.raw.near_f64());
     // Counts of 16 bits, or millivolts.
     if [raw.0, raw.1]
         .iter()
@@ -167,7 +167,7 @@ fn capacitive(a: &Point, b: &Point) -> Checked {
     {
         return Err(RefusalReason::PointRaw);
     }
-    if too_near(raw.0, raw.1) || wet.value.to_f64() - dry.value.to_f64() < 1.0 {
+    if too_near(raw.0, raw.1) || wet.value.near_f64() - dry.value.near_f64() < 1.0 {
         return Err(RefusalReason::PointsTooNear);
     }
     if raw.0 < raw.1 {
