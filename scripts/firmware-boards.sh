@@ -16,7 +16,7 @@ boards='
     qemu-mps2-ethernet | qemu-mps2 | sen-qemu-mps2      | thumbv7m-none-eabi          | ethernet | 192 | 64
     qemu-mps2-ppp      | qemu-mps2 | sen-qemu-mps2      | thumbv7m-none-eabi          | ppp      | 192 | 64
     stm32-ethernet     | stm32     | sen-stm32-ethernet | thumbv7em-none-eabihf       | ethernet | 219 | 62
-    stm32-modem        | stm32     | sen-stm32-modem    | thumbv7em-none-eabihf       | modem    | 224 | 62
+    stm32-modem        | stm32     | sen-stm32-modem    | thumbv7em-none-eabihf       | modem    | 216 | 62
     esp32c3            | esp32c3   | sen-esp32c3        | riscv32imc-unknown-none-elf |          | 976 | -
 '
 
