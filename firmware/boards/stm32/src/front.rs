@@ -36,7 +36,9 @@ struct Text<'a>(&'a mut UartTx<'static, Blocking>);
 
 impl Write for Text<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.blocking_write(text.as_bytes()).map_err(|_| fmt::Error)
+        self.0
+            .blocking_write(text.as_bytes())
+            .map_err(|_| fmt::Error)
     }
 }
 
