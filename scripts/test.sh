@@ -81,7 +81,6 @@ export SEN_BIN=$CARGO_TARGET_DIR/debug/sen
 
 step "firmware for the boards"
 scripts/firmware-targets.sh
-scripts/no-panic.sh
 scripts/firmware-boards.sh
 
 step "cargo nextest"

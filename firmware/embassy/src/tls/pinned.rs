@@ -92,3 +92,43 @@ impl TlsVerifier<Aes128GcmSha256> for PinnedKey<'_> {
         checked
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handshake_that_ends_well_without_a_proof_is_refused() {
+        let mut pinned = PinnedKey::new(&[4; 65]);
+        assert_eq!(pinned.judge(Ok(())), Err(Trouble::WrongKey));
+        assert_eq!(
+            pinned.judge(Err(TlsError::IoError)),
+            Err(Trouble::Protocol),
+            "cut before anybody has shown anything"
+        );
+        pinned.proof = Proof::Failed;
+        assert_eq!(pinned.judge(Ok(())), Err(Trouble::WrongKey));
+        assert_eq!(
+            pinned.judge(Err(TlsError::InvalidSignature)),
+            Err(Trouble::WrongKey)
+        );
+        pinned.proof = Proof::Given;
+        assert_eq!(pinned.judge(Ok(())), Ok(()));
+    }
+
+    #[test]
+    fn a_signature_of_another_scheme_or_before_the_certificate_is_none() {
+        let mut pinned = PinnedKey::new(&[4; 65]);
+        for signature_scheme in [
+            SignatureScheme::Ed25519,
+            SignatureScheme::EcdsaSecp256r1Sha256,
+        ] {
+            let verify = CertificateVerifyRef {
+                signature_scheme,
+                signature: &[0x30, 0],
+            };
+            assert!(pinned.verify_signature(verify).is_err());
+            assert_eq!(pinned.proof, Proof::Failed);
+        }
+    }
+}
