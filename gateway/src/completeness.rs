@@ -456,7 +456,7 @@ pub fn from_file(
     }
     let c = journal::open_reader(&path)?;
     let version: i64 = c.query_row("PRAGMA user_version", [], |r| r.get(0))?;
-    if version < journal::LEDGER_VERSION {
+    if version < journal::REGISTRY_VERSION {
         return Err(FileError::Old(path));
     }
     let known = Registry::load(&c)?;

@@ -3,6 +3,7 @@
 //! [`Job::new`] works everything out and checks it, [`Job::merged`] gives it as one file, and [`tool`] names the program that
 //! brings it onto the board. Nothing here touches a port: what is shown before is what is written.
 
+pub mod elf;
 pub mod layout;
 pub mod tool;
 
@@ -102,6 +103,8 @@ impl fmt::Display for Write {
 pub struct Job {
     /// The writes, by rising offset.
     pub writes: Vec<Write>,
+    /// The node configuration, where it is laid into the image and no write of its own.
+    pub inlaid: Option<Write>,
     kind: Kind,
 }
 
@@ -117,32 +120,41 @@ impl Job {
         layout: Option<&Layout>,
         node: &Provision<'_>,
     ) -> Result<Self, FlashError> {
-        let own = match (&image, kind) {
+        let within = match (&image, kind) {
             (Some((_, bytes)), Kind::Esp) => Some(Layout::in_image(bytes)?),
             _ => None,
         };
-        let layout = own.as_ref().or(layout).ok_or(FlashError::NoPlace)?;
+        let layout = within.as_ref().or(layout).ok_or(FlashError::NoPlace)?;
         let place = layout.partition(PARTITION).ok_or(FlashError::NoPlace)?;
         let (offset, size) = (place.offset, place.size);
         if size as usize != PAGE || !(offset as usize).is_multiple_of(PAGE) {
             return Err(FlashError::Place { offset, size });
         }
         let page = page(node)?;
-        let mut writes = Vec::new();
+        let (mut writes, mut inlaid) = (Vec::new(), None);
+        let own = Write {
+            file: None,
+            offset,
+            partition: Some(PARTITION.to_owned()),
+            bytes: page,
+        };
         if let Some((file, mut bytes)) = image {
             if bytes.is_empty() || bytes.len() > MOST {
                 return Err(FlashError::Image(
                     "the image is empty or larger than 16 MiB",
                 ));
             }
-            if bytes.starts_with(b"\x7fELF") {
+            if bytes.starts_with(elf::MAGIC) {
                 return Err(FlashError::Image(
-                    "this is an ELF file: give the .bin that was made of it",
+                    "this is an ELF file: give the .bin that was made of it (scripts/firmware-boards.sh)",
                 ));
             }
             match kind {
                 // What lies around the page in the image is written too: one write, page included.
-                Kind::Esp => put(&mut bytes, offset as usize, &page),
+                Kind::Esp => {
+                    put(&mut bytes, offset as usize, &own.bytes);
+                    inlaid = Some(own.clone());
+                }
                 Kind::Program if bytes.len() > offset as usize => {
                     return Err(FlashError::Overlap {
                         length: bytes.len(),
@@ -159,15 +171,14 @@ impl Job {
                 bytes,
             });
         }
-        if kind == Kind::Program || writes.is_empty() {
-            writes.push(Write {
-                file: None,
-                offset,
-                partition: Some(PARTITION.to_owned()),
-                bytes: page,
-            });
+        if inlaid.is_none() {
+            writes.push(own);
         }
-        let job = Self { writes, kind };
+        let job = Self {
+            writes,
+            inlaid,
+            kind,
+        };
         job.read_back(place, node)?;
         Ok(job)
     }

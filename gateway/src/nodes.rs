@@ -20,6 +20,7 @@ pub mod code;
 pub mod label;
 pub mod orders;
 pub mod plan;
+pub mod raw;
 
 /// Id of the plot, and of its farm, where nodes stand until they are claimed.
 pub const UNCLAIMED: &str = "unclaimed";

@@ -615,6 +615,8 @@ async fn what_is_flashed_is_what_was_asked_for_and_gets_in() -> Result<()> {
         "offset 0x0, length 68536 bytes",
         "sha256 ",
         "write-bin --chip esp32c3 0x0",
+        "laid into it before: node configuration",
+        "offset 0xb000, length 4096 bytes, partition sen_node",
     ] {
         ensure!(shown.contains(part), "{part} not in {shown}");
     }

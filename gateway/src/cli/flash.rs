@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use sen_gateway::broker::identity::{Files, Identity};
 use sen_gateway::clock::Clock;
 use sen_gateway::config::{Broker, Config, Secret};
+use sen_gateway::flash::elf;
 use sen_gateway::flash::layout::Layout;
 use sen_gateway::flash::tool::Tool;
 use sen_gateway::flash::{FlashError, Job, Kind};
@@ -22,8 +23,8 @@ pub(super) struct Flash {
     /// Its board, as the board's firmware calls itself, such as esp32c3.
     #[arg(long)]
     board: String,
-    /// The board's image: all of an ESP32's flash (`espflash save-image --merge`), or the program alone. Left out: the node
-    /// configuration alone is written.
+    /// The board's image: all of an ESP32's flash (`espflash save-image --merge`), or the program alone, ELF or .bin.
+    /// Left out: the node configuration alone is written.
     #[arg(long)]
     image: Option<PathBuf>,
     /// What lies where in the flash (partitions.csv); an ESP32's image has it in itself.
@@ -276,8 +277,11 @@ impl Flash {
         };
         let image = match &self.image {
             Some(path) => {
-                let bytes =
+                let mut bytes =
                     fs::read(path).with_context(|| format!("{} can't be read", path.display()))?;
+                if !self.is_esp() && bytes.starts_with(elf::MAGIC) {
+                    bytes = elf::program(&bytes, self.flash_base)?;
+                }
                 Some((path.clone(), bytes))
             }
             None => None,
@@ -332,6 +336,9 @@ fn show(job: &Job, tool: &Tool) {
         let words = tool.arguments(file, write.offset);
         let words: Vec<_> = words.iter().map(|w| w.to_string_lossy()).collect();
         println!("  with {} {}", tool.name(), words.join(" "));
+    }
+    if let Some(inlaid) = &job.inlaid {
+        println!("laid into it before: {inlaid}");
     }
 }
 

@@ -14,6 +14,13 @@ fn node() -> std::sync::Arc<Node> {
     c.execute_batch(include_str!("../journal/schema.sql"))
         .expect("schema");
     c.execute_batch(FARM).expect("farm");
+    // The registry as it is now.
+    for later in [
+        include_str!("../journal/schema_2.sql"),
+        include_str!("../journal/schema_3.sql"),
+    ] {
+        c.execute_batch(later).expect("schema");
+    }
     let known = Registry::load(&c).expect("registry");
     known.node("n").expect("node").clone()
 }

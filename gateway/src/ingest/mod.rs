@@ -100,12 +100,17 @@ impl Ingest {
             ));
         }
         let node = self.known.now().node(topic.node).cloned();
-        Ok((
-            topic,
-            node.ok_or_else(|| {
-                Refusal::new("unknown_node", "no such node; add it with `sen node add`")
-            })?,
-        ))
+        let node = node.ok_or_else(|| {
+            Refusal::new("unknown_node", "no such node; add it with `sen node add`")
+        })?;
+        // Our own door keeps it out; another broker does not know.
+        if m.sender.is_none() && node.revoked.is_some() {
+            return Err(Refusal::new(
+                "revoked",
+                "this node was revoked: take its account out of the broker too",
+            ));
+        }
+        Ok((topic, node))
     }
 
     async fn pack(&self, m: &Incoming<'_>, node: &Arc<Node>) -> Outcome {

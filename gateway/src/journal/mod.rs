@@ -65,6 +65,8 @@ const MIGRATIONS: [&str; 3] = [
 
 /// The version that has the ledger by day.
 pub(crate) const LEDGER_VERSION: i64 = 2;
+/// The version that has the registry as it is read now.
+pub(crate) const REGISTRY_VERSION: i64 = 3;
 
 /// The journal of one gateway. Cheap to clone; all clones are the same journal.
 #[derive(Debug, Clone)]

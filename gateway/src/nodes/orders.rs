@@ -217,6 +217,22 @@ pub fn calibrations(c: &Connection, id: &str, channel: Channel) -> Result<Vec<Ea
     Ok(found)
 }
 
+/// The configuration that the node says it runs; `None` if it has not said, or this journal does not have that version.
+///
+/// # Errors
+/// [`NodeError`].
+pub fn running(c: &Connection, id: &str) -> Result<Option<NodeConfig>, NodeError> {
+    let num = number(c, id)?;
+    Ok(match Said::of(c, num)?.running {
+        None => None,
+        Some(0) => Some(NodeConfig::default()),
+        Some(running) => versions(c, num, u32::MAX)?
+            .into_iter()
+            .find(|row| row.version == running)
+            .and_then(|row| row.config),
+    })
+}
+
 /// The newest version and what the node says of it.
 ///
 /// # Errors

@@ -79,10 +79,9 @@ pub struct Limit {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self {
-            calibrations: None,
-            ..Self::of(&NodeConfig::default())
-        }
+        let mut plan = Self::of(&NodeConfig::default());
+        plan.calibrations = None;
+        plan
     }
 }
 

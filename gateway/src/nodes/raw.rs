@@ -81,17 +81,35 @@ mod tests {
                 &["1203.5", "1500", "1800.25", "2100"][..],
             ),
             (
-                calibration(Quantity::WaterLevel, Curve::Linear, &[("400", "0"), ("1200", "200")]),
+                calibration(
+                    Quantity::WaterLevel,
+                    Curve::Linear,
+                    &[("400", "0"), ("1200", "200")],
+                ),
                 &["400", "733.2", "1199"],
             ),
             (
-                calibration(Quantity::WaterTemperature, Curve::Offset, &[("25.2", "24.9")]),
+                calibration(
+                    Quantity::WaterTemperature,
+                    Curve::Offset,
+                    &[("25.2", "24.9")],
+                ),
                 &["18.25", "31"],
             ),
-            (Calibration::factory(Channel::first(Quantity::Conductivity)).unwrap(), &["100", "390", "820"]),
-            (Calibration::factory(Channel::first(Quantity::DissolvedOxygen)).unwrap(), &["400", "1500"]),
             (
-                calibration(Quantity::SoilMoisture, Curve::Capacitive, &[("2800", "3"), ("1400", "45")]),
+                Calibration::factory(Channel::first(Quantity::Conductivity)).unwrap(),
+                &["100", "390", "820"],
+            ),
+            (
+                Calibration::factory(Channel::first(Quantity::DissolvedOxygen)).unwrap(),
+                &["400", "1500"],
+            ),
+            (
+                calibration(
+                    Quantity::SoilMoisture,
+                    Curve::Capacitive,
+                    &[("2800", "3"), ("1400", "45")],
+                ),
                 &["1500", "2000", "2700"],
             ),
         ] {
@@ -101,7 +119,10 @@ mod tests {
                 let found = raw(&made, value, warm).unwrap();
                 let off = (found - given.to_f64()).abs();
                 // What is lost is the rounding of the value that was sent.
-                assert!(off <= 0.002 * given.to_f64().abs(), "{made:?}: {given} {value} {found}");
+                assert!(
+                    off <= 0.002 * given.to_f64().abs(),
+                    "{made:?}: {given} {value} {found}"
+                );
             }
         }
     }

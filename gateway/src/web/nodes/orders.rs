@@ -3,13 +3,15 @@
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use sen_wire::Channel;
+use sen_wire::config::companions;
+use sen_wire::{Channel, Decimal};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{Answer, Id, change as write, id, look};
 use crate::nodes::orders::{self, Change, Earlier, Order};
 use crate::nodes::plan::{Calibrated, Measured, Plan};
+use crate::nodes::raw::raw;
 use crate::reading::Millis;
 use crate::web::Web;
 use crate::web::model::{ApiError, Body};
@@ -80,6 +82,9 @@ struct Live {
     age_ms: Millis,
     /// As calibrated.
     value: Option<f64>,
+    /// What the probe gave, worked back from the value by the calibration that the node says it runs, with the newest
+    /// temperature beside it. `null` where that can't be known, as with a channel that was never calibrated.
+    raw: Option<f64>,
     fault: Option<&'static str>,
 }
 
@@ -102,17 +107,34 @@ pub(crate) async fn channel(State(web): State<Web>, path: NodeChannel) -> Answer
     let of = node.clone();
     let calibrations = look(&web, move |c| orders::calibrations(c, &of, channel)).await?;
     let now = web.clock.now();
-    let live = web
-        .live
-        .all()
-        .into_iter()
-        .find(|l| Some(l.node) == num && l.channel == channel)
-        .map(|l| Live {
+    let of = node.clone();
+    let runs = look(&web, move |c| orders::running(c, &of)).await?;
+    let all = web.live.all();
+    let newest = |wanted: Channel| {
+        all.iter()
+            .find(|l| Some(l.node) == num && l.channel == wanted)
+    };
+    let live = newest(channel).map(|l| {
+        let raw_of = |value: f64| {
+            let Some(calibration) = runs.as_ref()?.calibration(channel) else {
+                // The probe gives the quantity itself.
+                return Some(value);
+            };
+            let temperature = calibration.curve.temperature().and_then(|quantity| {
+                companions(quantity, channel)
+                    .find_map(newest)
+                    .and_then(|t| Decimal::from_f64(t.what.ok()?))
+            });
+            raw(calibration, value, temperature)
+        };
+        Live {
             at: l.at,
             age_ms: (now - l.at).max(0),
             value: l.what.ok(),
+            raw: l.what.ok().and_then(raw_of),
             fault: l.what.err().map(|f| f.name()),
-        });
+        }
+    });
     Ok(Json(ChannelState {
         node,
         channel: channel.to_string(),
