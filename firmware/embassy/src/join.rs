@@ -5,12 +5,14 @@ use core::pin::pin;
 use embassy_futures::select::{Either, select};
 use embassy_net::Stack;
 use embassy_time::Instant;
+use embedded_tls::TlsConnection;
 use sen_wire::{
     limits::{MAX_CONFIG_BYTES, MAX_CONTROL_BYTES, MAX_PACK_BYTES},
     provision::{Provision, Tls},
 };
 
 use crate::{
+    apart::apart,
     dial::{dial, within},
     limits::{MQTT_RX, MQTT_TX, RECEIPTS, TCP_RX, TCP_TX, TLS, TLS_RX, TLS_TX},
     mail::Letter,
@@ -18,7 +20,7 @@ use crate::{
     run::Entropy,
     status::{News, Status},
     stream::Stream,
-    tls::{self, Flags},
+    tls::{self, Flags, Records},
     trouble::Trouble,
 };
 
@@ -116,13 +118,19 @@ impl<E: Entropy> Joiner<'_, E> {
             mqtt_tx,
         } = &mut *self.buffers;
         let gateway = &self.provision.gateway;
-        let socket = pin!(dial(self.stack, gateway, tcp_rx, tcp_tx)).await?;
+        let mut socket = apart(pin!(dial(self.stack, gateway, tcp_rx, tcp_tx))).await?;
         let flags = Flags::default();
+        let mut place = None;
         let mut stream = match gateway.tls {
-            Tls::Off => Stream::Plain(socket, &flags),
+            Tls::Off => Stream::Plain(&mut socket, &flags),
             Tls::Pinned(key) => {
-                let opening = pin!(tls::open(socket, &flags, key, self.entropy, tls_rx, tls_tx));
-                Stream::Tls(within(TLS, opening, Trouble::Protocol).await??)
+                let records = Records::new(&mut socket, &flags);
+                let tls = place.insert(TlsConnection::new(records, tls_rx, tls_tx));
+                {
+                    let opening = pin!(tls::open(tls, key, self.entropy));
+                    within(TLS, apart(opening), Trouble::Protocol).await??;
+                }
+                Stream::Tls(tls)
             }
         };
         let who = Credentials {
@@ -135,14 +143,14 @@ impl<E: Entropy> Joiner<'_, E> {
             signals.answer.signal(Ok(()));
         };
         // Lent: by value it would be copied into each future on the way down.
-        pin!(mqtt::session(
+        let session = pin!(mqtt::session(
             &mut stream,
             &flags,
             who,
             (mqtt_rx, mqtt_tx),
             &mut self.post,
             joined,
-        ))
-        .await
+        ));
+        apart(session).await
     }
 }

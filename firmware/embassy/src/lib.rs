@@ -20,6 +20,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod apart;
 mod dial;
 mod join;
 pub mod limits;

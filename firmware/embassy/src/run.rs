@@ -15,6 +15,7 @@ use sen_wire::{
 };
 
 use crate::{
+    apart::apart,
     join::{Joiner, Memory},
     link::MailLink,
     mail::Signals,
@@ -104,14 +105,18 @@ where
         reset_reason,
         boot,
     };
-    let mut node = pin!(start(
-        (&outbox, &settings),
-        u16::from_le_bytes(incarnation),
-        identity,
-        channels,
-        &mut panel,
-    ))
-    .await;
+    let mut place = None;
+    let node = {
+        let starting = pin!(start(
+            &mut place,
+            (&outbox, &settings),
+            u16::from_le_bytes(incarnation),
+            identity,
+            channels,
+            &mut panel,
+        ));
+        apart(starting).await
+    };
     panel.line(format_args!(
         "sen node={} board={name} firmware={firmware} boot={} pending={} gateway={}:{}",
         provision.node,
@@ -154,23 +159,24 @@ where
     };
     let mut timer = EmbassyTimer;
     // Pinned where they are made: passed on by value, each would stand here twice, and once on the stack.
-    let node = pin!(sen_node::run(&mut node, &mut link, &mut probes, &mut timer));
+    let node = pin!(sen_node::run(node, &mut link, &mut probes, &mut timer));
     let joiner = pin!(joiner.run());
     let status = pin!(show(&mut panel, provision.led, &news));
-    match select3(node, joiner, status).await {
+    match select3(apart(node), apart(joiner), apart(status)).await {
         Either3::First(never) | Either3::Second(never) | Either3::Third(never) => never,
     }
 }
 
-/// Opens the outbox, however long it takes, and a node over it. An outbox of another layout, left by other firmware, is given
-/// up: nothing here can read it.
-async fn start<'f, F: NorFlash, G: NorFlash>(
+/// Opens the outbox, however long it takes, and a node over it, in `place`. An outbox of another layout, left by other
+/// firmware, is given up: nothing here can read it.
+async fn start<'n, 'f, F: NorFlash, G: NorFlash>(
+    place: &'n mut Option<Started<'f, F, G>>,
     (outbox, settings): (&'f Shared<F>, &'f Shared<G>),
     incarnation: u16,
     identity: impl Fn(u64) -> Identity,
     channels: Option<&'static [ProbeChannel]>,
     panel: &mut impl Panel,
-) -> Node<FlashOutbox<Part<'f, F>>, FlashSettings<Part<'f, G>>> {
+) -> &'n mut Started<'f, F, G> {
     let mut format = false;
     loop {
         let trouble = Status::Trouble(Trouble::Storage);
@@ -185,7 +191,7 @@ async fn start<'f, F: NorFlash, G: NorFlash>(
                 let identity = identity(outbox.boot());
                 let default = NodeConfig::default();
                 match Node::start_with(identity, default, outbox, settings, channels).await {
-                    Ok(node) => return node,
+                    Ok(node) => return place.insert(node),
                     Err(error) => panel.line(format_args!("{trouble}: {error}")),
                 }
             }
@@ -201,6 +207,7 @@ async fn start<'f, F: NorFlash, G: NorFlash>(
     }
 }
 
+type Started<'f, F, G> = Node<FlashOutbox<Part<'f, F>>, FlashSettings<Part<'f, G>>>;
 type Shared<F> = Mutex<NoopRawMutex, F>;
 type Part<'f, F> = Partition<'f, NoopRawMutex, F>;
 

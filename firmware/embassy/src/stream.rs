@@ -5,21 +5,20 @@ use embedded_tls::{Aes128GcmSha256, TlsConnection};
 
 use crate::tls::{Flags, Records};
 
-/// An open stream over the socket `S`.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "there is one, and no allocator to box it with"
-)]
-pub(crate) enum Stream<'a, S: Read + Write> {
-    Plain(S, &'a Flags),
-    Tls(TlsConnection<'a, Records<'a, S>, Aes128GcmSha256>),
+/// An open stream over the socket `S`, lent: the state of TLS is never moved.
+pub(crate) enum Stream<'s, 'a, S: Read + Write> {
+    Plain(&'s mut S, &'a Flags),
+    Tls(&'s mut Connection<'a, &'s mut S>),
 }
 
-impl<S: Read + Write> ErrorType for Stream<'_, S> {
+/// TLS over the socket `S`.
+pub(crate) type Connection<'a, S> = TlsConnection<'a, Records<'a, S>, Aes128GcmSha256>;
+
+impl<S: Read + Write> ErrorType for Stream<'_, '_, S> {
     type Error = ErrorKind;
 }
 
-impl<S: Read + Write> Read for Stream<'_, S> {
+impl<S: Read + Write> Read for Stream<'_, '_, S> {
     async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
         match self {
             Self::Plain(socket, _) => socket.read(buffer).await.map_err(|e| e.kind()),
@@ -28,7 +27,7 @@ impl<S: Read + Write> Read for Stream<'_, S> {
     }
 }
 
-impl<S: Read + Write> Write for Stream<'_, S> {
+impl<S: Read + Write> Write for Stream<'_, '_, S> {
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
         match self {
             Self::Plain(socket, _) => socket.write(bytes).await.map_err(|e| e.kind()),

@@ -7,34 +7,29 @@ use core::pin::pin;
 
 use embedded_io_async::{Read, Write};
 use embedded_tls::{
-    Aes128GcmSha256, CryptoProvider, CryptoRng, CryptoRngCore, TlsConfig, TlsConnection,
-    TlsContext, TlsError, TlsVerifier,
+    Aes128GcmSha256, CryptoProvider, CryptoRng, CryptoRngCore, TlsConfig, TlsContext, TlsError,
+    TlsVerifier,
 };
 use p256::ecdsa::DerSignature;
 use rand_core::RngCore;
 
 use self::pinned::PinnedKey;
 pub(crate) use self::records::{Flags, Records};
-use crate::{run::Entropy, trouble::Trouble};
+use crate::{run::Entropy, stream::Connection, trouble::Trouble};
 
-/// Opens TLS over `socket`.
-pub(crate) async fn open<'a, S: Read + Write + 'a>(
-    socket: S,
-    flags: &'a Flags,
+/// Opens TLS.
+pub(crate) async fn open<S: Read + Write>(
+    tls: &mut Connection<'_, S>,
     key: &[u8; 65],
     entropy: &mut impl Entropy,
-    rx: &'a mut [u8],
-    tx: &'a mut [u8],
-) -> Result<TlsConnection<'a, Records<'a, S>, Aes128GcmSha256>, Trouble> {
+) -> Result<(), Trouble> {
     let config = TlsConfig::new();
     let mut provider = Pinning {
         random: Random(entropy),
         verifier: PinnedKey::new(key),
     };
-    let mut tls = TlsConnection::new(Records::new(socket, flags), rx, tx);
     let opened = pin!(tls.open(TlsContext::new(&config, &mut provider))).await;
-    provider.verifier.judge(opened)?;
-    Ok(tls)
+    provider.verifier.judge(opened)
 }
 
 struct Pinning<'a, E> {
