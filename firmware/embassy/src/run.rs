@@ -1,6 +1,6 @@
 //! The entry point that a board's `main` calls once its network runs.
 
-use core::pin::pin;
+use core::pin::{Pin, pin};
 
 use embassy_embedded_hal::flash::partition::Partition;
 use embassy_futures::select::{Either3, select3};
@@ -106,7 +106,7 @@ where
         boot,
     };
     let mut place = None;
-    let node = {
+    {
         let starting = pin!(start(
             &mut place,
             (&outbox, &settings),
@@ -115,7 +115,11 @@ where
             channels,
             &mut panel,
         ));
-        apart(starting).await
+        apart(starting).await;
+    }
+    let Some(node) = place.as_mut() else {
+        // Not reached: there is a node in it by now.
+        give_up(&mut panel, provision.led, Trouble::Storage).await
     };
     panel.line(format_args!(
         "sen node={} board={name} firmware={firmware} boot={} pending={} gateway={}:{}",
@@ -167,43 +171,63 @@ where
     }
 }
 
-/// Opens the outbox, however long it takes, and a node over it, in `place`. An outbox of another layout, left by other
+/// Opens the outbox, however long it takes, and starts a node over it, in `place`. An outbox of another layout, left by other
 /// firmware, is given up: nothing here can read it.
-async fn start<'n, 'f, F: NorFlash, G: NorFlash>(
-    place: &'n mut Option<Started<'f, F, G>>,
+async fn start<'f, F: NorFlash, G: NorFlash>(
+    place: &mut Option<Started<'f, F, G>>,
     (outbox, settings): (&'f Shared<F>, &'f Shared<G>),
     incarnation: u16,
     identity: impl Fn(u64) -> Identity,
     channels: Option<&'static [ProbeChannel]>,
     panel: &mut impl Panel,
-) -> &'n mut Started<'f, F, G> {
+) {
     let mut format = false;
-    loop {
+    while place.is_none() {
         let trouble = Status::Trouble(Trouble::Storage);
         let part = whole(outbox).await;
-        let opened = match format {
-            true => FlashOutbox::format(part, incarnation).await,
-            false => FlashOutbox::open(part, incarnation).await,
+        let opened = {
+            let opening = pin!(open(part, format, incarnation));
+            apart(opening).await
         };
-        format = false;
+        format = matches!(opened, Err(flash::Error::OtherLayout));
         match (opened, FlashSettings::new(whole(settings).await)) {
             (Ok(outbox), Ok(settings)) => {
                 let identity = identity(outbox.boot());
                 let default = NodeConfig::default();
-                match Node::start_with(identity, default, outbox, settings, channels).await {
-                    Ok(node) => return place.insert(node),
-                    Err(error) => panel.line(format_args!("{trouble}: {error}")),
+                let node = Node::start_with(identity, default, outbox, settings, channels);
+                let node = pin!(node);
+                let starting = pin!(fill(place, node));
+                if let Err(error) = apart(starting).await {
+                    panel.line(format_args!("{trouble}: {error}"));
                 }
             }
-            (Err(error), _) => {
-                panel.line(format_args!("{trouble}: {error}"));
-                format = matches!(error, flash::Error::OtherLayout);
-            }
+            (Err(error), _) => panel.line(format_args!("{trouble}: {error}")),
             (_, Err(error)) => panel.line(format_args!("{trouble}: {error}")),
         }
-        if !format {
+        if place.is_none() && !format {
             Timer::after(FLASH_RETRY).await;
         }
+    }
+}
+
+/// What the future makes, in its place.
+async fn fill<T, E>(
+    place: &mut Option<T>,
+    making: Pin<&mut impl Future<Output = Result<T, E>>>,
+) -> Result<(), E> {
+    *place = Some(making.await?);
+    Ok(())
+}
+
+async fn open<F: NorFlash>(
+    flash: F,
+    format: bool,
+    incarnation: u16,
+) -> Result<FlashOutbox<F>, flash::Error<F::Error>> {
+    if format {
+        FlashOutbox::format(flash, incarnation).await
+    } else {
+        FlashOutbox::open(flash, incarnation).await
     }
 }
 

@@ -103,16 +103,16 @@ impl<S: Storage> Node<S> {
 
 impl<S: Storage, C: Settings> Node<S, C> {
     /// Starts over what an earlier boot left in the outbox, with the configuration that it left in `settings`; with
-    /// `default` if there is none, or none that this firmware takes. `board`: the channels that the board has probes for; a
+    /// `config` if there is none, or none that this firmware takes. `board`: the channels that the board has probes for; a
     /// configuration that names others is refused.
     pub async fn start_with(
         identity: Identity,
-        default: NodeConfig,
+        mut config: NodeConfig,
         mut storage: S,
         mut settings: C,
         board: Option<&'static [Channel]>,
     ) -> Result<Self, S::Error> {
-        let (config, refused) = restored(default, &mut settings, board).await;
+        let refused = restore(&mut config, &mut settings, board).await;
         let mut clock = Clock::new(identity.boot);
         let mut newest = None;
         let all = Ids { boot: 0, seq: 0 };
@@ -492,22 +492,26 @@ impl<S: Storage, C: Settings> Node<S, C> {
     }
 }
 
-/// What the settings kept, if this firmware takes it on this board; if not, why.
-async fn restored<C: Settings>(
-    default: NodeConfig,
+/// Puts what the settings kept into `config`, if this firmware takes it on this board; if not, says why.
+async fn restore<C: Settings>(
+    config: &mut NodeConfig,
     settings: &mut C,
     board: Option<&[Channel]>,
-) -> (NodeConfig, Option<Refusal>) {
+) -> Option<Refusal> {
     let mut buffer = [0; MAX_CONFIG_BYTES];
     // What can't be read now comes again, retained, with the first connect.
     let Ok(Some(length)) = settings.load(&mut buffer).await else {
-        return (default, None);
+        return None;
     };
-    let kept = NodeConfig::decode(buffer.get(..length).unwrap_or_default())
-        .and_then(|config| config.check(board).map(|()| config));
-    match kept {
-        Ok(config) => (config, None),
-        Err(refusal) => (default, Some(refusal)),
+    match NodeConfig::decode(buffer.get(..length).unwrap_or_default()) {
+        Ok(kept) => {
+            let refusal = kept.check(board).err();
+            if refusal.is_none() {
+                *config = kept;
+            }
+            refusal
+        }
+        Err(refusal) => Some(refusal),
     }
 }
 
