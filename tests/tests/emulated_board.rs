@@ -19,6 +19,9 @@ const PACE: Duration = Duration::from_millis(180);
 /// A board computes slowly, and waits between attempts.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// Stack that nothing has ever used, bytes: a board that used all of it overwrites its own data.
+const SPARE: u32 = 4096;
+
 /// A gateway with its TLS door, a proxy in front of that, and the key that it shows.
 async fn gateway() -> Result<(Sen, Proxy, [u8; KEY_BYTES])> {
     let door = free_addr();
@@ -74,7 +77,7 @@ async fn delivers_all(board: &mut Board, sen: &mut Sen, proxy: &Proxy) -> Result
     received(sen, board, expected.len()).await?;
     let (used, room) = board.stack()?;
     eprintln!("{} readings; stack {used} of {room} bytes", expected.len());
-    ensure!(used < room, "the stack ran over");
+    ensure!(used + SPARE <= room, "hardly any stack is left");
     let dump = sen.dump()?;
     board::compare(&expected, &dump, board::newest_boot(&dump)?)
 }
@@ -101,7 +104,6 @@ async fn a_board_without_tls_delivers_the_same() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "does not pass yet: the PPP image runs out of stack at start, with a hard fault"]
 async fn a_board_behind_a_modem_delivers_the_same_through_a_dead_spot() -> Result<()> {
     let (mut sen, proxy, key) = gateway().await?;
     let port = proxy.addr().port();
@@ -130,6 +132,7 @@ async fn a_board_behind_a_modem_delivers_the_same_through_a_dead_spot() -> Resul
         "{} readings over PPP; stack {used} of {room} bytes",
         expected.len()
     );
+    ensure!(used + SPARE <= room, "hardly any stack is left");
     let dump = sen.dump()?;
     board::compare(&expected, &dump, board::newest_boot(&dump)?)
 }

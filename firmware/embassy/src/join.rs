@@ -75,6 +75,7 @@ pub(crate) struct Joiner<'a, E> {
     pub(crate) buffers: &'a mut Buffers,
     pub(crate) post: Post<'a>,
     pub(crate) news: &'a News,
+    pub(crate) want_network: fn(bool),
 }
 
 impl<E: Entropy> Joiner<'_, E> {
@@ -86,6 +87,7 @@ impl<E: Entropy> Joiner<'_, E> {
             loop {
                 // What is still there was meant for a connection that is gone; the node sends it again.
                 self.post.up.clear();
+                (self.want_network)(true);
                 let first = {
                     let connection = pin!(self.connection());
                     select(signals.order.wait(), connection).await
@@ -93,6 +95,10 @@ impl<E: Entropy> Joiner<'_, E> {
                 match first {
                     Either::First(()) => continue,
                     Either::Second(ended) => {
+                        // After a failure it stays: the next attempt is near, and may need what this one was too short for.
+                        if ended.is_ok() {
+                            (self.want_network)(false);
+                        }
                         self.news.signal(match ended {
                             Ok(()) => Status::Resting,
                             Err(trouble) => Status::Trouble(trouble),

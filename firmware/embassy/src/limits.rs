@@ -6,8 +6,8 @@ use sen_node::{runner::LINK_TIMEOUT_MS, session::WINDOW};
 use sen_wire::limits::{MAX_CONFIG_BYTES, MAX_CONTROL_BYTES, MAX_PACK_BYTES};
 use sen_wire::topic::MAX_TOPIC;
 
-/// For the network to come up: cable, association or dial-up.
-pub const LINK: Duration = Duration::from_secs(3);
+/// For the network to come up: cable, association or dial-up. A radio that was off starts and associates within it.
+pub const LINK: Duration = Duration::from_secs(4);
 /// For an address, by DHCP or IPCP.
 pub const ADDRESS: Duration = Duration::from_secs(4);
 /// For the answer of a name server.

@@ -56,6 +56,9 @@ pub struct Board<F, G, P, E, L> {
     pub panel: L,
     /// Received signal strength in dBm, where there is a radio.
     pub rssi_dbm: fn() -> Option<i16>,
+    /// Called with true before each attempt to join, and with false once the node has said goodbye: until it has something
+    /// to send the board may do without a network. One that must not, or need not, does nothing.
+    pub want_network: fn(bool),
 }
 
 /// How long to wait before flash that failed is tried again.
@@ -86,6 +89,7 @@ where
         mut entropy,
         mut panel,
         rssi_dbm,
+        want_network,
     } = board;
     let id: NodeId = match provision.node.parse() {
         Ok(id) => id,
@@ -160,6 +164,7 @@ where
             signals: &signals,
         },
         news: &news,
+        want_network,
     };
     let mut timer = EmbassyTimer;
     // Pinned where they are made: passed on by value, each would stand here twice, and once on the stack.

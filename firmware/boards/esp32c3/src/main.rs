@@ -31,17 +31,22 @@ const NAME: &str = "esp32c3";
 /// TCP, DNS, DHCP.
 const SOCKETS: usize = 3;
 
-/// The noise of the radio's receiver, which is on by the time that this is made.
-struct Noise(Trng);
+/// The noise of the radio's receiver.
+struct Noise;
 
 impl Entropy for Noise {
     fn fill(&mut self, bytes: &mut [u8]) {
-        self.0.read(bytes);
+        // Not kept: the radio may not be turned off under it.
+        let Ok(noise) = Trng::try_new() else {
+            // The node starts when the radio has, and TLS runs over it. On guessable keys it would look as if all were well.
+            panic!("random numbers while the radio is off")
+        };
+        noise.read(bytes);
     }
 }
 
 #[embassy_executor::task]
-async fn network(mut runner: Runner<'static, Interface>) -> ! {
+async fn serve(mut runner: Runner<'static, Interface>) -> ! {
     runner.run().await
 }
 
@@ -52,7 +57,9 @@ async fn main(spawner: Spawner) -> ! {
     esp_alloc::heap_allocator!(#[ram(reclaimed)] size: 64 * 1024);
     esp_alloc::heap_allocator!(size: 36 * 1024);
     let timers = TimerGroup::new(pins.TIMG0);
-    esp_rtos::start(timers.timer0, pins.FROM_CPU_INTR0);
+    // Whenever no task runs and no driver forbids it, the chip sleeps until the next timer.
+    let sleep = esp_rtos::sleep::configure(pins.LPWR);
+    esp_rtos::start_with_idle_hook(timers.timer0, pins.FROM_CPU_INTR0, sleep.light_sleep_hook);
     if let Ok(watch) = start::watch(pins.RTC_TIMER) {
         spawner.spawn(watch);
     }
@@ -71,12 +78,15 @@ async fn main(spawner: Spawner) -> ! {
         Ok(provision) => provision,
         Err(trouble) => give_up(&mut front, true, trouble).await,
     };
-    let Some(wifi) = &provision.wifi else {
+    let Some(network) = provision.wifi else {
         give_up(&mut front, provision.led, Trouble::NoLink).await
     };
-    let (Ok(controller), Ok(noise)) = (wifi::station(pins.WIFI, wifi), Trng::try_new()) else {
+    if let Ok(station) = wifi::serve(pins.WIFI, network) {
+        spawner.spawn(station);
+    }
+    if !wifi::started().await {
         give_up(&mut front, provision.led, Trouble::NoLink).await
-    };
+    }
 
     static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
     let seed = Rng::new();
@@ -87,9 +97,8 @@ async fn main(spawner: Spawner) -> ! {
         RESOURCES.init_with(StackResources::new),
         seed,
     );
-    if let (Ok(network), Ok(station)) = (network(runner), wifi::keep_connected(controller)) {
+    if let Ok(network) = serve(runner) {
         spawner.spawn(network);
-        spawner.spawn(station);
     }
 
     let (probes, channels) = probes::start(Wires {
@@ -111,9 +120,10 @@ async fn main(spawner: Spawner) -> ! {
         settings: regions.settings,
         channels: Some(channels),
         probes,
-        entropy: Noise(noise),
+        entropy: Noise,
         panel: front,
         rssi_dbm: wifi::rssi_dbm,
+        want_network: wifi::want,
     };
     static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
     sen_embassy::run(board, &provision, MEMORY.take()).await

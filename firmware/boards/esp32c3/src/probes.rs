@@ -15,14 +15,14 @@ use esp_hal::{
 };
 use onewire::{Device, OneWire};
 use sen_drivers::{
-    Board, Channels,
+    Board, Channels, Probe, Wanted,
     analog::{Ads1115, Input, Pin},
     battery::{Adc, Battery},
     ds18b20::{Ds18b20, discover},
     sht4x::Sht4x,
     ultrasonic::{Model, Ultrasonic},
 };
-use sen_node::Probes;
+use sen_node::{Probes, Samples};
 use sen_wire::{Channel, Fault, Quantity};
 use static_cell::StaticCell;
 
@@ -65,12 +65,6 @@ pub fn start(wires: Wires) -> (impl Probes, &'static [Channel]) {
     let nobody = Device { address: [0; 8] };
     let water = found.into_iter().next().unwrap_or(nobody);
 
-    let config = uart::Config::default().with_baudrate(LEVEL_BAUD);
-    let Ok(level) = UartRx::new(wires.uart, config) else {
-        panic!("9600 bit/s are within the bounds of the UART")
-    };
-    let level = level.with_rx(wires.level);
-
     let probes = (
         Ds18b20::new(
             pin,
@@ -87,7 +81,10 @@ pub fn start(wires: Wires) -> (impl Probes, &'static [Channel]) {
                 Input::conductivity(Pin::A1, 1),
             ],
         ),
-        Ultrasonic::new(level.into_async(), Delay, Model::A02yyuw, ZERO_MM, 1),
+        Level {
+            uart: wires.uart,
+            rx: wires.level,
+        },
     );
     let battery = Battery::new(
         Converter::new(wires.adc, wires.battery),
@@ -98,6 +95,36 @@ pub fn start(wires: Wires) -> (impl Probes, &'static [Channel]) {
     let board = Board::with_battery(probes, battery);
     let channels = CHANNELS.init(board.channels());
     (board, channels)
+}
+
+/// The level of water. A UART that listens keeps the chip from sleeping, so there is one only while the probe is measured.
+struct Level {
+    uart: UART1<'static>,
+    rx: GPIO4<'static>,
+}
+
+impl Level {
+    const CHANNEL: Channel = Channel::first(Quantity::WaterLevel);
+}
+
+impl Probe for Level {
+    fn channels(&self, each: &mut dyn FnMut(Channel)) {
+        each(Self::CHANNEL);
+    }
+
+    async fn measure(&mut self, wanted: Wanted<'_>, samples: &mut Samples) {
+        let config = uart::Config::default().with_baudrate(LEVEL_BAUD);
+        match UartRx::new(self.uart.reborrow(), config) {
+            Ok(uart) => {
+                let uart = uart.with_rx(self.rx.reborrow()).into_async();
+                Ultrasonic::new(uart, Delay, Model::A02yyuw, ZERO_MM, 1)
+                    .measure(wanted, samples)
+                    .await;
+            }
+            // 9600 bit/s are within its bounds.
+            Err(_) => samples.fault(Self::CHANNEL, Fault::Other),
+        }
+    }
 }
 
 /// The chip's converter, with the curve from its fuses.

@@ -1,8 +1,16 @@
-//! The Wi-Fi station: up as long as the access point is there, and back again afterwards.
+//! The Wi-Fi station: up as long as the node wants a network and the access point is there, and back again afterwards.
 
-use core::sync::atomic::{AtomicI16, Ordering};
+use core::{
+    future::poll_fn,
+    pin::pin,
+    sync::atomic::{AtomicBool, AtomicI16, Ordering},
+    task::Poll,
+};
 
 use embassy_futures::select::{Either, select};
+use embassy_sync::{
+    blocking_mutex::raw::CriticalSectionRawMutex, signal::Signal, waitqueue::AtomicWaker,
+};
 use embassy_time::{Duration, Timer};
 use esp_hal::peripherals::WIFI;
 use esp_radio::wifi::{
@@ -24,11 +32,37 @@ pub fn rssi_dbm() -> Option<i16> {
     Some(RSSI_DBM.load(Ordering::Relaxed)).filter(|dbm| *dbm != 0)
 }
 
+static WANTED: AtomicBool = AtomicBool::new(true);
+static CHANGED: AtomicWaker = AtomicWaker::new();
+
+/// Turns the radio on, or off until it is wanted again.
+pub fn want(on: bool) {
+    WANTED.store(on, Ordering::Relaxed);
+    CHANGED.wake();
+}
+
+/// Waits until the radio is wanted, or is not.
+async fn wanted(on: bool) {
+    poll_fn(|context| {
+        CHANGED.register(context.waker());
+        match WANTED.load(Ordering::Relaxed) == on {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
+}
+
+/// How the radio's first start went.
+static STARTED: Signal<CriticalSectionRawMutex, bool> = Signal::new();
+
+/// Waits until the radio is on, so that its noise is there. False: it does not start.
+pub async fn started() -> bool {
+    STARTED.wait().await
+}
+
 /// A station of that network.
-pub fn station(
-    device: WIFI<'static>,
-    network: &Wifi<'_>,
-) -> Result<WifiController<'static>, WifiError> {
+fn station<'d>(device: WIFI<'d>, network: &Wifi<'_>) -> Result<WifiController<'d>, WifiError> {
     let authentication = match network.password {
         Some(password) => AuthenticationMethodConfig::WpaWpa2Personal(password.0.try_into()?),
         None => AuthenticationMethodConfig::Open,
@@ -43,9 +77,25 @@ pub fn station(
     Ok(controller)
 }
 
-/// Keeps the station connected.
+/// Keeps the station up and connected while the node wants it. Meanwhile the chip does not sleep: the radio holds a lock.
 #[embassy_executor::task]
-pub async fn keep_connected(mut controller: WifiController<'static>) -> ! {
+pub async fn serve(mut device: WIFI<'static>, network: Wifi<'static>) -> ! {
+    loop {
+        let controller = station(device.reborrow(), &network);
+        STARTED.signal(controller.is_ok());
+        match controller {
+            Ok(mut controller) => {
+                let connected = pin!(keep_connected(&mut controller));
+                select(connected, wanted(false)).await;
+            }
+            Err(_) => Timer::after(RETRY).await,
+        }
+        RSSI_DBM.store(0, Ordering::Relaxed);
+        wanted(true).await;
+    }
+}
+
+async fn keep_connected(controller: &mut WifiController<'_>) -> ! {
     loop {
         if controller.connect_async().await.is_ok() {
             loop {

@@ -80,6 +80,7 @@ async fn node(spawner: Spawner) -> ! {
         entropy: HostRandom,
         panel: Console,
         rssi_dbm: || None,
+        want_network: |_| {},
     };
     // Pinned where it stands: awaited by value, it would be made on the stack and copied.
     pin!(sen_embassy::run(board, &provision, MEMORY.take())).await

@@ -141,6 +141,8 @@ pub async fn run(
         entropy: kit.noise,
         panel: kit.front,
         rssi_dbm,
+        // A modem takes longer to come up than an attempt to join may take: it stays on.
+        want_network: |_| {},
     };
     static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
     sen_embassy::run(board, provision, MEMORY.take()).await
