@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use sen_tests::board::{self, Board, CHANNELS, Wire};
+use sen_tests::herd::What;
 use sen_tests::net::free_addr;
 use sen_tests::ppp::Peer;
 use sen_tests::proxy::{Fault, Proxy};
@@ -49,6 +50,21 @@ async fn received(sen: &Sen, board: &mut Board, count: usize) -> Result<()> {
     .await
 }
 
+/// Waits until the journal holds as many readings of the boot as were measured, and compares them: the gateway counts what it
+/// has received a moment before that stands in the journal.
+async fn kept(sen: &Sen, expected: &[(String, What)], boot: u64) -> Result<()> {
+    let mut dump = Vec::new();
+    let of_boot = |dump: &[Dumped]| dump.iter().filter(|d| d.boot == Some(boot)).count();
+    for _ in 0..50 {
+        dump = sen.dump()?;
+        if of_boot(&dump) >= expected.len() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    board::compare(expected, &dump, boot)
+}
+
 fn of_channel(dump: &[Dumped], quantity: Quantity) -> impl Iterator<Item = &Dumped> {
     let channel = Channel::first(quantity).to_string();
     dump.iter().filter(move |d| d.channel == channel)
@@ -78,8 +94,7 @@ async fn delivers_all(board: &mut Board, sen: &mut Sen, proxy: &Proxy) -> Result
     let (used, room) = board.stack()?;
     eprintln!("{} readings; stack {used} of {room} bytes", expected.len());
     ensure!(used + SPARE <= room, "hardly any stack is left");
-    let dump = sen.dump()?;
-    board::compare(&expected, &dump, board::newest_boot(&dump)?)
+    kept(sen, &expected, board::newest_boot(&sen.dump()?)?).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -133,8 +148,7 @@ async fn a_board_behind_a_modem_delivers_the_same_through_a_dead_spot() -> Resul
         expected.len()
     );
     ensure!(used + SPARE <= room, "hardly any stack is left");
-    let dump = sen.dump()?;
-    board::compare(&expected, &dump, board::newest_boot(&dump)?)
+    kept(&sen, &expected, board::newest_boot(&sen.dump()?)?).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -163,10 +177,11 @@ async fn what_a_board_measured_offline_outlives_its_reset() -> Result<()> {
         "{start}"
     );
     received(&sen, &mut board, 2 * first.len()).await?;
-    let dump = sen.dump()?;
-    let newest = board::newest_boot(&dump)?;
-    board::compare(&first, &dump, newest - 1).context("of the first boot")?;
-    board::compare(&first, &dump, newest).context("of the second boot")
+    let newest = board::newest_boot(&sen.dump()?)?;
+    let before = kept(&sen, &first, newest - 1).await;
+    before.context("of the first boot")?;
+    let after = kept(&sen, &first, newest).await;
+    after.context("of the second boot")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

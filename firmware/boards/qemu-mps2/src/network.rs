@@ -2,7 +2,7 @@
 
 use embassy_executor::Spawner;
 use embassy_net::{Config, Runner, Stack, StackResources};
-use static_cell::StaticCell;
+use static_cell::ConstStaticCell;
 
 use crate::{host, unmask};
 
@@ -20,11 +20,12 @@ async fn serve(mut runner: Runner<'static, Device>) -> ! {
 }
 
 fn stack(spawner: Spawner, device: Device, config: Config) -> Stack<'static> {
-    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
+    static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> =
+        ConstStaticCell::new(StackResources::new());
     let mut seed = [0; 8];
     host::random(&mut seed);
-    let resources = RESOURCES.init_with(StackResources::new);
-    let (stack, runner) = embassy_net::new(device, config, resources, u64::from_le_bytes(seed));
+    let seed = u64::from_le_bytes(seed);
+    let (stack, runner) = embassy_net::new(device, config, RESOURCES.take(), seed);
     if let Ok(token) = serve(runner) {
         spawner.spawn(token);
     }
@@ -38,7 +39,9 @@ pub(crate) fn start(spawner: Spawner) -> Option<Stack<'static>> {
     Some(stack(spawner, device, Config::dhcpv4(Default::default())))
 }
 
+// Not inlined: what it needs of the stack would lie under the node for ever.
 #[cfg(not(feature = "ethernet"))]
+#[inline(never)]
 pub(crate) fn start(spawner: Spawner) -> Option<Stack<'static>> {
     use crate::uart::modem::{self, Modem};
     use embassy_net_ppp::{Runner, State};
@@ -49,8 +52,8 @@ pub(crate) fn start(spawner: Spawner) -> Option<Stack<'static>> {
         sen_embassy::ppp::keep_up(runner, modem, b"", b"", stack).await
     }
 
-    static STATE: StaticCell<State<2, 2>> = StaticCell::new();
-    let (device, runner) = embassy_net_ppp::new(STATE.init_with(State::new));
+    static STATE: ConstStaticCell<State<2, 2>> = ConstStaticCell::new(State::new());
+    let (device, runner) = embassy_net_ppp::new(STATE.take());
     let stack = stack(spawner, device, Config::default());
     let modem = modem::start();
     unmask(modem::IRQ);

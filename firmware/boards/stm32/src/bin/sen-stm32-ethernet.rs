@@ -23,7 +23,7 @@ use sen_stm32::{
     probes::{self, Wires},
     random, run, start,
 };
-use static_cell::StaticCell;
+use static_cell::ConstStaticCell;
 
 bind_interrupts!(struct Irqs {
     EXTI9_5 => exti::InterruptHandler<interrupt::typelevel::EXTI9_5>;
@@ -79,17 +79,17 @@ async fn main(spawner: Spawner) -> ! {
     let interrupt = ExtiInput::new(p.PC6, p.EXTI6, Pull::Up, Irqs);
     let reset = Output::new(p.PC8, Level::High, Speed::Low);
     let mac = local_mac(&embassy_stm32::uid::uid());
-    static STATE: StaticCell<State<2, 2>> = StaticCell::new();
-    let state = STATE.init_with(State::new);
-    let started = embassy_net_wiznet::new(mac, state, bus, interrupt, reset).await;
+    static STATE: ConstStaticCell<State<2, 2>> = ConstStaticCell::new(State::new());
+    let started = embassy_net_wiznet::new(mac, STATE.take(), bus, interrupt, reset).await;
     let Ok((device, chip)) = started else {
         give_up(&mut kit.front, provision.led, Trouble::NoLink).await
     };
 
-    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
-    let resources = RESOURCES.init_with(StackResources::new);
+    static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> =
+        ConstStaticCell::new(StackResources::new());
     let dhcp = Config::dhcpv4(Default::default());
-    let (stack, runner) = embassy_net::new(device, dhcp, resources, random(&mut kit.noise));
+    let seed = random(&mut kit.noise);
+    let (stack, runner) = embassy_net::new(device, dhcp, RESOURCES.take(), seed);
     if let (Ok(ethernet), Ok(network)) = (ethernet(chip), network(runner)) {
         spawner.spawn(ethernet);
         spawner.spawn(network);

@@ -24,7 +24,7 @@ use sen_stm32::{
     random, run, start,
 };
 use sen_wire::provision::Mobile;
-use static_cell::{ConstStaticCell, StaticCell};
+use static_cell::ConstStaticCell;
 
 bind_interrupts!(struct Irqs {
     USART1 => usart::BufferedInterruptHandler<peripherals::USART1>;
@@ -99,12 +99,12 @@ async fn main(spawner: Spawner) -> ! {
         give_up(&mut kit.front, provision.led, Trouble::NoLink).await
     };
 
-    static STATE: StaticCell<State<2, 2>> = StaticCell::new();
-    let (device, ppp) = embassy_net_ppp::new(STATE.init_with(State::new));
-    static RESOURCES: StaticCell<StackResources<SOCKETS>> = StaticCell::new();
-    let resources = RESOURCES.init_with(StackResources::new);
+    static STATE: ConstStaticCell<State<2, 2>> = ConstStaticCell::new(State::new());
+    let (device, ppp) = embassy_net_ppp::new(STATE.take());
+    static RESOURCES: ConstStaticCell<StackResources<SOCKETS>> =
+        ConstStaticCell::new(StackResources::new());
     let seed = random(&mut kit.noise);
-    let (stack, runner) = embassy_net::new(device, Config::default(), resources, seed);
+    let (stack, runner) = embassy_net::new(device, Config::default(), RESOURCES.take(), seed);
     let modem = modem(ppp, serial, supply, mobile, stack);
     if let (Ok(modem), Ok(network)) = (modem, network(runner)) {
         spawner.spawn(modem);
