@@ -4,8 +4,10 @@
 #   scripts/firmware-boards.sh [image…]     all of them, or those named as below
 #
 # Images end up in $CARGO_TARGET_DIR/boards/<image>. The emulated board's are what tests/tests/emulated_board.rs runs.
-# Needs llvm-size, llvm-nm and llvm-objcopy, and rustup's targets or Debian's rustc-web (scripts/lib.sh says how):
+# Needs llvm-size, llvm-nm and llvm-objcopy, and rustup's targets and sources or Debian's rustc-web (scripts/lib.sh says how):
+#   rustup component add rust-src
 #   rustup target add thumbv7m-none-eabi thumbv7em-none-eabihf riscv32imc-unknown-none-elf
+# On Debian, as root, it installs what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -24,6 +26,7 @@ images=$CARGO_TARGET_DIR/boards
 mkdir -p "$images"
 rows=$(sed 's/ *| */|/g; s/^ *//; s/ *$//; /^$/d' <<<"$boards")
 mapfile -t targets < <(cut -d'|' -f4 <<<"$rows" | sort -u)
+have llvm-size || install_debian_packages llvm=/usr/bin/llvm-size
 firmware_toolchain "${targets[@]}"
 
 # A panic ends in a fault, which every board survives by a reset and names in its next hello. Without the text and the place
