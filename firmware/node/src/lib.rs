@@ -30,6 +30,8 @@
 #[cfg(test)]
 extern crate std;
 
+mod checksum;
+
 pub mod calibration;
 pub mod clock;
 pub mod flash;

@@ -10,9 +10,10 @@
 
 use core::fmt::{self, Debug};
 
-use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use embedded_storage_async::nor_flash::NorFlash;
 use sen_wire::limits::MAX_CONFIG_BYTES;
+
+use crate::checksum::CRC;
 
 /// Keeps one configuration, as the bytes that came.
 #[allow(
@@ -63,8 +64,6 @@ const HEADER: usize = 16;
 /// The largest word of a flash.
 const MAX_WORD: usize = 32;
 const IMAGE: usize = (HEADER + MAX_CONFIG_BYTES).next_multiple_of(MAX_WORD);
-
-static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
 /// Why the flash did not keep the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
