@@ -25,7 +25,7 @@ const MILLI: i8 = -3;
 /// Soil moisture slightly outside of 0 to 100 % is noise at the end of the scale; further out, the probe is not in soil.
 const SOIL_SLACK: i128 = 10 * ONE;
 /// Conductivity changes by so much per kelvin from its value at 25 °C, in millionths (DFRobot_EC.cpp: 0.0185).
-const EC_PER_KELVIN: i128 = 18_500;
+const EC_PER_KELVIN: i64 = 18_500;
 /// Where the low cell constant ends and the high one begins, in micro mS/cm. DFRobot_EC.cpp switches with hysteresis; here the
 /// two are blended, which needs no memory and makes no step.
 const EC_LOW: i128 = 2 * ONE;
@@ -194,7 +194,9 @@ fn celsius(point: &Point) -> Option<i128> {
 /// 1 + 0.0185 (T - 25), in millionths.
 #[inline(never)]
 fn ec_factor(celsius: i128) -> i128 {
-    ONE + EC_PER_KELVIN * (celsius - USUAL_CELSIUS) / ONE
+    // In 64 bits: what a temperature that absurd makes of it is out of range either way.
+    let kelvin = (celsius - USUAL_CELSIUS).clamp(-1_000 * ONE, 1_000 * ONE) as i64;
+    ONE + i128::from(EC_PER_KELVIN * kelvin / ONE as i64)
 }
 
 /// Conductivity at 25 °C: each point gives a cell constant.
