@@ -52,3 +52,38 @@ build_page() {
     npm_install dashboards/phone
     (cd dashboards/phone && npm run build)
 }
+
+# How to build for the given targets: sets `firmware_cargo` (an array) to call as `"${firmware_cargo[@]}" [options]`.
+#
+# With rustup's targets, if all are installed. Else with Debian's rustc-web, which brings the standard library's source to
+# build `core` and `alloc` from; as root the packages are installed. The result is the same code, not the same bytes.
+firmware_toolchain() {
+    # Nothing of the host's settings: they name other linkers and processors.
+    unset RUSTFLAGS CARGO_BUILD_TARGET CARGO_ENCODED_RUSTFLAGS
+    local installed target missing=
+    if have rustup; then
+        installed=$(rustup target list --installed)
+        for target in "$@"; do
+            grep -qxF "$target" <<<"$installed" || missing=1
+        done
+        if [ -z "$missing" ]; then
+            firmware_cargo=(cargo build --locked --release)
+            return
+        fi
+    fi
+    if ! [ -d /usr/lib/rustlib/src/rust/library ] || ! [ -x /usr/bin/cargo ] || ! [ -x /usr/bin/rustc ]; then
+        if ! have apt-get || [ "$(id -u)" -ne 0 ]; then
+            die "run 'rustup target add $*', or install rustc-web, cargo-web and rust-web-src"
+        fi
+    fi
+    install_debian_packages rustc-web=/usr/bin/rustc cargo-web=/usr/bin/cargo \
+        rust-web-src=/usr/lib/rustlib/src/rust/library/core/Cargo.toml
+    # The linker comes with rustup's own toolchain; Debian's has none for these targets.
+    if ! have rust-lld; then
+        local lld
+        lld=$(rustc --print sysroot)/lib/rustlib/x86_64-unknown-linux-gnu/bin
+        [ -x "$lld/rust-lld" ] && PATH=$PATH:$lld
+    fi
+    firmware_cargo=(env RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1
+        /usr/bin/cargo build --locked --release -Zbuild-std=core,alloc)
+}

@@ -40,6 +40,7 @@ debian_packages='
     mosquitto=/usr/sbin/mosquitto
     chromium=/usr/bin/chromium
     llvm=/usr/bin/llvm-size
+    qemu-system-arm=/usr/bin/qemu-system-arm
     util-linux=/usr/bin/setpriv
     build-essential=/usr/bin/make
 '
@@ -83,6 +84,7 @@ export SEN_BIN=$CARGO_TARGET_DIR/debug/sen
 
 step "firmware for the boards"
 scripts/firmware-targets.sh
+scripts/firmware-boards.sh
 
 step "cargo nextest"
 if [ -n "$nightly" ]; then

@@ -13,6 +13,7 @@
 //! The harness encodes packs itself ([`pack`]) instead of borrowing the encoder under test.
 
 pub mod audit;
+pub mod board;
 pub mod browser;
 pub mod device;
 pub mod dice;
@@ -27,6 +28,7 @@ pub mod mosquitto;
 pub mod mqtt;
 pub mod net;
 pub mod pack;
+pub mod ppp;
 pub mod process;
 pub mod promises;
 pub mod proxy;

@@ -1,9 +1,12 @@
 //! Several probes as the node's one.
 
 use sen_node::{Probes, Samples};
-use sen_wire::Channel;
+use sen_wire::{Channel, limits::MAX_CONFIG_CHANNELS};
 
 use crate::{Probe, Wanted, battery::Adc, battery::Battery};
+
+/// What a board can measure.
+pub type Channels = heapless::Vec<Channel, MAX_CONFIG_CHANNELS>;
 
 /// The probes of a board: a [`Probe`], mostly a tuple of them, and its battery if it has one.
 #[derive(Debug)]
@@ -24,6 +27,11 @@ impl<P: Probe> Board<P> {
             battery: NoBattery,
         }
     }
+
+    /// What it can measure.
+    pub fn channels(&self) -> Channels {
+        list(&self.probes)
+    }
 }
 
 impl<P: Probe, A: Adc> Board<P, Battery<A>> {
@@ -31,6 +39,22 @@ impl<P: Probe, A: Adc> Board<P, Battery<A>> {
     pub fn with_battery(probes: P, battery: Battery<A>) -> Self {
         Self { probes, battery }
     }
+
+    /// What it can measure, the battery among it.
+    pub fn channels(&self) -> Channels {
+        let mut channels = list(&self.probes);
+        let _ = channels.push(Battery::<A>::CHANNEL);
+        channels
+    }
+}
+
+/// More channels than a configuration can name are left out.
+fn list(probes: &impl Probe) -> Channels {
+    let mut channels = Channels::new();
+    probes.channels(&mut |channel| {
+        let _ = channels.push(channel);
+    });
+    channels
 }
 
 impl<P: Probe> Probes for Board<P> {

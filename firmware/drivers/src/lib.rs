@@ -54,7 +54,7 @@ pub mod soil_modbus;
 mod stuck;
 pub mod ultrasonic;
 
-pub use board::Board;
+pub use board::{Board, Channels};
 pub use stuck::Stuck;
 
 use embedded_hal::i2c::{Error, ErrorKind};

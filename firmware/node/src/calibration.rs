@@ -25,7 +25,7 @@ const MILLI: i8 = -3;
 /// Soil moisture slightly outside of 0 to 100 % is noise at the end of the scale; further out, the probe is not in soil.
 const SOIL_SLACK: i128 = 10 * ONE;
 /// Conductivity changes by so much per kelvin from its value at 25 °C, in millionths (DFRobot_EC.cpp: 0.0185).
-const EC_PER_KELVIN: i128 = 18_500;
+const EC_PER_KELVIN: i64 = 18_500;
 /// Where the low cell constant ends and the high one begins, in micro mS/cm. DFRobot_EC.cpp switches with hysteresis; here the
 /// two are blended, which needs no memory and makes no step.
 const EC_LOW: i128 = 2 * ONE;
@@ -133,17 +133,26 @@ fn plausible(quantity: Quantity, value: Decimal) -> Result<Decimal, Fault> {
 /// Two places more than a screen shows.
 fn rounded(quantity: Quantity, micro: i128) -> Result<Decimal, Fault> {
     let places = (quantity.decimals() + 2).min(6);
-    let step = 10i128.pow(6 - u32::from(places));
+    let step = i128::from(10u32.pow(6 - u32::from(places)));
     let digits = i64::try_from(divided(micro, step).ok_or(Fault::OutOfRange)?);
     let digits = digits.map_err(|_| Fault::OutOfRange)?;
     Ok(Decimal::new(digits, -(places as i8)))
 }
 
+// On a processor of 32 bits each of these is some 200 bytes of code: it stands once, not at each place that calls it.
+
+#[inline(never)]
 fn micro(number: Decimal) -> Option<i128> {
     number.floor_at(MICRO).map(i128::from)
 }
 
+#[inline(never)]
+fn times(a: i128, b: i128) -> Option<i128> {
+    a.checked_mul(b)
+}
+
 /// The nearest whole number to n / d, halves away from zero; `None` for d = 0.
+#[inline(never)]
 fn divided(n: i128, d: i128) -> Option<i128> {
     let (n, d) = if d < 0 {
         (n.checked_neg()?, -d)
@@ -155,8 +164,9 @@ fn divided(n: i128, d: i128) -> Option<i128> {
 }
 
 /// On the line through two places (x, y), at x.
+#[inline(never)]
 fn between(a: (i128, i128), b: (i128, i128), x: i128) -> Option<i128> {
-    let rise = x.checked_sub(a.0)?.checked_mul(b.1 - a.1)?;
+    let rise = times(x.checked_sub(a.0)?, b.1 - a.1)?;
     divided(rise, b.0 - a.0)?.checked_add(a.1)
 }
 
@@ -174,7 +184,7 @@ fn ph(a: &Point, b: &Point, raw: Decimal, temperature: Option<Decimal>) -> Optio
     };
     let then = (celsius(a)? + celsius(b)?) / 2 + KELVIN;
     let now = micro(temperature)? + KELVIN;
-    Some(seven + divided((value - seven).checked_mul(then)?, now)?)
+    Some(seven + divided(times(value - seven, then)?, now)?)
 }
 
 fn celsius(point: &Point) -> Option<i128> {
@@ -182,8 +192,11 @@ fn celsius(point: &Point) -> Option<i128> {
 }
 
 /// 1 + 0.0185 (T - 25), in millionths.
+#[inline(never)]
 fn ec_factor(celsius: i128) -> i128 {
-    ONE + EC_PER_KELVIN * (celsius - USUAL_CELSIUS) / ONE
+    // In 64 bits: what a temperature that absurd makes of it is out of range either way.
+    let kelvin = (celsius - USUAL_CELSIUS).clamp(-1_000 * ONE, 1_000 * ONE) as i64;
+    ONE + i128::from(EC_PER_KELVIN * kelvin / ONE as i64)
 }
 
 /// Conductivity at 25 °C: each point gives a cell constant.
@@ -192,8 +205,8 @@ fn conductivity(points: &[Point], raw: Decimal, temperature: Option<Decimal>) ->
     let now = ec_factor(micro(temperature?)?);
     // As it is in the water, not yet at 25 °C.
     let in_water = |point: &Point| {
-        let known = divided(micro(point.value)? * ec_factor(celsius(point)?), ONE)?;
-        divided(raw.checked_mul(known)?, micro(point.raw)?)
+        let known = divided(times(micro(point.value)?, ec_factor(celsius(point)?))?, ONE)?;
+        divided(times(raw, known)?, micro(point.raw)?)
     };
     let found = match points {
         [point] => in_water(point)?,
@@ -208,7 +221,7 @@ fn conductivity(points: &[Point], raw: Decimal, temperature: Option<Decimal>) ->
         }
         _ => return None,
     };
-    (now > 0).then(|| divided(found * ONE, now))?
+    (now > 0).then(|| divided(times(found, ONE)?, now))?
 }
 
 /// The part of saturation that the millivolts are, times what saturated water holds at this temperature.
@@ -218,7 +231,7 @@ fn oxygen(points: &[Point], raw: Decimal, temperature: Option<Decimal>) -> Optio
     let saturated = |point: &Point| {
         let celsius = point.temperature?;
         let most = micro(saturation_mg_l(celsius)?)?;
-        let millivolts = divided(micro(point.raw)?.checked_mul(most)?, micro(point.value)?)?;
+        let millivolts = divided(times(micro(point.raw)?, most)?, micro(point.value)?)?;
         Some((micro(celsius)?, millivolts))
     };
     let now = micro(temperature)?;
@@ -233,12 +246,15 @@ fn oxygen(points: &[Point], raw: Decimal, temperature: Option<Decimal>) -> Optio
     // A probe at its zero may read a little below.
     let raw = micro(raw)?.max(0);
     let most = micro(saturation_mg_l(temperature)?)?;
-    (full > 0).then(|| divided(raw.checked_mul(most)?, full))?
+    (full > 0).then(|| divided(times(raw, most)?, full))?
 }
 
 /// A line over the cube of the raw value.
 fn capacitive(a: &Point, b: &Point, raw: Decimal) -> Option<i128> {
-    let cube = |raw: Decimal| i128::from(raw.floor_at(MILLI)?).checked_pow(3);
+    let cube = |raw: Decimal| {
+        let raw = i128::from(raw.floor_at(MILLI)?);
+        times(times(raw, raw)?, raw)
+    };
     let place = |point: &Point| Some((cube(point.raw)?, micro(point.value)?));
     let percent = between(place(a)?, place(b)?, cube(raw)?)?;
     let most = 100 * ONE;

@@ -13,7 +13,7 @@ use sen_wire::{
     topic::Kind,
 };
 
-use self::{configure::restored, uncalibrated::Uncalibrated};
+use self::{configure::restore, uncalibrated::Uncalibrated};
 use crate::{
     calibration::calibrated,
     clock::Clock,
@@ -108,16 +108,16 @@ impl<S: Storage> Node<S> {
 
 impl<S: Storage, C: Settings> Node<S, C> {
     /// Starts over what an earlier boot left in the outbox, with the configuration that it left in `settings`; with
-    /// `default` if there is none, or none that this firmware takes. `board`: the channels that the board has probes for; a
+    /// `config` if there is none, or none that this firmware takes. `board`: the channels that the board has probes for; a
     /// configuration that names others is refused.
     pub async fn start_with(
         identity: Identity,
-        default: NodeConfig,
+        mut config: NodeConfig,
         mut storage: S,
         mut settings: C,
         board: Option<&'static [Channel]>,
     ) -> Result<Self, S::Error> {
-        let (config, refused) = restored(default, &mut settings, board).await;
+        let refused = restore(&mut config, &mut settings, board).await;
         let mut clock = Clock::new(identity.boot);
         let mut newest = None;
         let all = Ids { boot: 0, seq: 0 };

@@ -82,7 +82,7 @@ pub trait Timer {
 }
 
 /// How long connecting or publishing may take: TCP alone would wait for many minutes on a dead link.
-const LINK_TIMEOUT_MS: u64 = 30_000;
+pub const LINK_TIMEOUT_MS: u64 = 30_000;
 
 /// How long saying goodbye may take.
 const GOODBYE_MS: u64 = 2_000;

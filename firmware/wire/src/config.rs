@@ -205,7 +205,8 @@ impl NodeConfig {
         if format > FORMAT {
             return Err(refused((RefusalReason::NewerFormat, None)));
         }
-        let config = read(bytes)
+        let mut config = Self::default();
+        read(bytes, &mut config)
             .unwrap_or(Err((RefusalReason::Malformed, None)))
             .map_err(refused)?;
         config.check(None)?;
@@ -253,10 +254,10 @@ fn head(bytes: &[u8]) -> (Option<u32>, u8) {
     found
 }
 
-/// The outer error is of the bytes, the inner one of what they say.
-fn read(bytes: &[u8]) -> Result<Result<NodeConfig, Wrong>, decode::Error> {
+/// The outer error is of the bytes, the inner one of what they say. Into its place: on a board's stack it would stand once
+/// more in each result on the way up.
+fn read(bytes: &[u8], config: &mut NodeConfig) -> Result<Result<(), Wrong>, decode::Error> {
     let mut d = Decoder::new(bytes);
-    let mut config = NodeConfig::default();
     let mut version = None;
     let keys = d
         .map()?
@@ -296,7 +297,7 @@ fn read(bytes: &[u8]) -> Result<Result<NodeConfig, Wrong>, decode::Error> {
     }
     config.version = version.ok_or_else(|| decode::Error::message("no version"))?;
     Ok(if d.position() == bytes.len() {
-        Ok(config)
+        Ok(())
     } else {
         Err((RefusalReason::Malformed, None))
     })

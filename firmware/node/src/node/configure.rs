@@ -52,21 +52,25 @@ impl<S: Storage, C: Settings> Node<S, C> {
     }
 }
 
-/// What the settings kept, if this firmware takes it on this board; if not, why.
-pub(super) async fn restored<C: Settings>(
-    default: NodeConfig,
+/// Puts what the settings kept into `config`, if this firmware takes it on this board; if not, says why.
+pub(super) async fn restore<C: Settings>(
+    config: &mut NodeConfig,
     settings: &mut C,
     board: Option<&[Channel]>,
-) -> (NodeConfig, Option<Refusal>) {
+) -> Option<Refusal> {
     let mut buffer = [0; MAX_CONFIG_BYTES];
     // What can't be read now comes again, retained, with the first connect.
     let Ok(Some(length)) = settings.load(&mut buffer).await else {
-        return (default, None);
+        return None;
     };
-    let kept = NodeConfig::decode(buffer.get(..length).unwrap_or_default())
-        .and_then(|config| config.check(board).map(|()| config));
-    match kept {
-        Ok(config) => (config, None),
-        Err(refusal) => (default, Some(refusal)),
+    match NodeConfig::decode(buffer.get(..length).unwrap_or_default()) {
+        Ok(kept) => {
+            let refusal = kept.check(board).err();
+            if refusal.is_none() {
+                *config = kept;
+            }
+            refusal
+        }
+        Err(refusal) => Some(refusal),
     }
 }
