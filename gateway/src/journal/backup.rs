@@ -9,7 +9,7 @@
 //! The target appears whole or not at all: it is written beside its place under another name, synced, read back (SQLite's
 //! check, and its ledger against the journal's as of the same instant), and only then renamed. It is one file in rollback
 //! mode that no `-wal` belongs to, and readable by its owner only: it holds the hashes of the nodes' passwords, and beside the
-//! journal's tables one with the files of the data folder that nothing can make again ([`beside`]).
+//! journal's tables one with the files of the data folder that nothing can make again (`beside`).
 
 pub(super) mod beside;
 
