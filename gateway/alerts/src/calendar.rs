@@ -1,9 +1,16 @@
 //! Local time: what a rule means by a day, an hour, a stage of the crop.
 
-use chrono::{DateTime, Days, FixedOffset, NaiveDate, NaiveDateTime};
+use chrono::{DateTime, Days, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
 
 use crate::Millis;
 use crate::rule::{Active, Hours, Stage};
+
+const fn hour(hour: u32) -> NaiveTime {
+    match NaiveTime::from_hms_opt(hour, 0, 0) {
+        Some(time) => time,
+        None => NaiveTime::MIN,
+    }
+}
 
 /// The farm's clock. Asia/Ho_Chi_Minh has had no summer time since 1945: an offset is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +53,22 @@ impl Zone {
 }
 
 impl Hours {
-    fn hold(&self, local: NaiveDateTime) -> bool {
+    /// 22:00 to 05:00: the night, in which a message costs sleep.
+    pub const NIGHT: Self = Self {
+        from: hour(22),
+        to: hour(5),
+    };
+
+    /// How many seconds a day they last.
+    #[must_use]
+    pub fn seconds(&self) -> u32 {
+        let seconds = (self.to - self.from).num_seconds();
+        u32::try_from(seconds.rem_euclid(86_400)).unwrap_or(0)
+    }
+
+    /// Whether this is within them.
+    #[must_use]
+    pub fn hold(&self, local: NaiveDateTime) -> bool {
         let time = local.time();
         if self.from <= self.to {
             self.from <= time && time < self.to
@@ -57,10 +79,11 @@ impl Hours {
 }
 
 impl Stage {
-    /// The first and last day, both included; `None` beyond the calendar.
+    /// The first and last day, both included; `None` without a sowing date, or beyond the calendar.
     #[must_use]
     pub fn days(&self) -> Option<(NaiveDate, NaiveDate)> {
-        let day = |n: u16| self.sown.checked_add_days(Days::new(u64::from(n)));
+        let sown = self.sown?;
+        let day = |n: u16| sown.checked_add_days(Days::new(u64::from(n)));
         Some((day(self.from_day)?, day(self.to_day)?))
     }
 }
@@ -76,7 +99,10 @@ impl Active {
         let within = |(from, to): (NaiveDate, NaiveDate)| (from..=to).contains(&local.date());
         self.hours.is_none_or(|hours| hours.hold(local))
             && self.season.is_none_or(|s| within((s.from, s.to)))
-            && self.stage.is_none_or(|s| s.days().is_some_and(within))
+            && self
+                .stage
+                .as_ref()
+                .is_none_or(|s| s.days().is_some_and(within))
     }
 }
 
@@ -124,9 +150,10 @@ mod tests {
         assert!(holds(&season, "2026-05-01 00:00"));
         assert!(holds(&season, "2026-05-02 23:59"));
         assert!(!holds(&season, "2026-05-03 00:00"));
-        let flowering = Active {
+        let mut flowering = Active {
             stage: Some(Stage {
-                sown: date("2026-01-01"),
+                name: None,
+                sown: Some(date("2026-01-01")),
                 from_day: 55,
                 to_day: 69,
             }),
@@ -136,6 +163,9 @@ mod tests {
         assert!(holds(&flowering, "2026-02-25 00:00"));
         assert!(holds(&flowering, "2026-03-11 12:00"));
         assert!(!holds(&flowering, "2026-03-12 00:00"));
+        // Nobody knows when a crop flowers that was sown on no day.
+        flowering.stage.as_mut().unwrap().sown = None;
+        assert!(!holds(&flowering, "2026-02-25 00:00"));
     }
 
     #[test]

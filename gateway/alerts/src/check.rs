@@ -292,7 +292,7 @@ fn awake(active: &Active, problems: &mut Vec<Problem>) {
             what: "its season ends before it begins",
         });
     }
-    match active.stage.map(|stage| (stage, stage.days())) {
+    match active.stage.as_ref().map(|stage| (stage, stage.days())) {
         Some((stage, _)) if stage.to_day < stage.from_day => problems.push(Problem::NeverAwake {
             what: "its stage ends before it begins",
         }),

@@ -1,7 +1,7 @@
 //! Whether a reading meets a rule's condition, and the little that has to be remembered for that.
 //!
-//! A memory is bounded whatever the readings: a change over time keeps the first reading of each of 16 equal slices of its
-//! window, a daily swing two extremes.
+//! A daily swing remembers two extremes. A change over time is exact: it remembers those readings of its window that a later
+//! one may still be compared with, which are few unless the value climbs (or falls) all the time, and [`KEPT`] at most.
 
 use std::collections::VecDeque;
 
@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::Millis;
 use crate::calendar::Zone;
-use crate::rule::{Condition, Hours};
+use crate::rule::Condition;
 
-/// Into how many slices the window of a change is cut.
-pub const SLICES: i64 = 16;
+/// How many readings a change over time remembers at most. A window in which the value climbs through more of them is judged
+/// by its lowest one and the newest [`KEPT`] less one.
+pub const KEPT: usize = 512;
 
 /// A believed value and its time.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,9 +38,9 @@ pub enum Verdict {
 /// What a condition remembers of the readings before.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
-    /// The first reading of each slice of the window of a change, oldest first.
+    /// For a rise: those readings of the window that are lower than all after them, oldest first. For a fall: higher.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
-    slices: VecDeque<Sample>,
+    furthest: VecDeque<Sample>,
     /// The local day, its least and its greatest value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     day: Option<(i64, f64, f64)>,
@@ -72,36 +73,38 @@ impl Memory {
                     _ => (value, value),
                 };
                 self.day = Some((today, low, high));
-                verdict(high - low >= swing.by)
+                verdict(reaches(high - low, swing.by))
             }
             Condition::Fault | Condition::Silent(_) => Verdict::Good,
         }
     }
 
-    /// The change between the oldest remembered reading that still lies in the window and this one.
+    /// The greatest change between a reading of the window and this one.
     fn change(&mut self, sample: Sample, within_s: u32, by: f64, direction: f64) -> Verdict {
-        let window = i64::from(within_s).saturating_mul(1000).max(SLICES);
-        let slice = |at: Millis| at.div_euclid(window / SLICES);
-        while self
-            .slices
+        let window = i64::from(within_s).saturating_mul(1000);
+        let queue = &mut self.furthest;
+        while queue
             .front()
             .is_some_and(|old| sample.at.saturating_sub(old.at) > window)
         {
-            self.slices.pop_front();
+            queue.pop_front();
         }
-        if self
-            .slices
-            .back()
-            .is_none_or(|last| slice(last.at) != slice(sample.at))
-        {
-            self.slices.push_back(sample);
+        let change = |old: &Sample| (sample.value - old.value) * direction;
+        let bad = queue.front().is_some_and(|old| reaches(change(old), by));
+        while queue.back().is_some_and(|old| change(old) <= 0.0) {
+            queue.pop_back();
         }
-        let bad = self
-            .slices
-            .iter()
-            .any(|old| (sample.value - old.value) * direction >= by);
+        queue.push_back(sample);
+        if queue.len() > KEPT {
+            queue.remove(1);
+        }
         verdict(bad)
     }
+}
+
+/// At least so much, as people count: 0.3 less 0.1 is 0.2, whatever binary fractions make of it.
+fn reaches(difference: f64, by: f64) -> bool {
+    difference >= by - by.abs().max(1.0) * 1e-9
 }
 
 fn verdict(bad: bool) -> Verdict {
@@ -118,12 +121,98 @@ fn beyond(past_the_limit: f64, clears_at: Option<f64>, cleared: impl Fn(f64) -> 
     }
 }
 
-/// The night, in which a message costs sleep.
-#[must_use]
-pub fn night() -> Hours {
-    let hour = |h| chrono::NaiveTime::from_hms_opt(h, 0, 0).unwrap_or_default();
-    Hours {
-        from: hour(22),
-        to: hour(6),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Verdict::{Bad, Between, Good};
+
+    fn condition(json: &str) -> Condition {
+        serde_json::from_str(json).unwrap()
+    }
+
+    /// Verdicts on these values, a minute apart.
+    fn verdicts(json: &str, values: &[f64]) -> Vec<Verdict> {
+        let condition = condition(json);
+        let mut memory = Memory::default();
+        (0..)
+            .zip(values)
+            .map(|(n, &value)| {
+                let at = n * 60_000;
+                memory.judge(&condition, Sample { at, value }, Zone::UTC)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_limit_itself_is_no_reason_for_alarm() {
+        let above = r#"{"above":{"value":4.0,"clears_at":3.5}}"#;
+        assert_eq!(
+            verdicts(above, &[4.0, 4.1, 3.6, 3.5, 3.4]),
+            [Between, Bad, Between, Good, Good]
+        );
+        let below = r#"{"below":{"value":3.0,"clears_at":3.5}}"#;
+        assert_eq!(
+            verdicts(below, &[3.0, 2.9, 3.4, 3.5, 9.0]),
+            [Between, Bad, Between, Good, Good]
+        );
+        assert_eq!(verdicts(r#"{"above":{"value":4}}"#, &[4.0, 4.1]), [Good, Bad]);
+        assert_eq!(verdicts(r#"{"below":{"value":4}}"#, &[4.0, 3.9]), [Good, Bad]);
+    }
+
+    #[test]
+    fn a_band_ends_inside_itself() {
+        let band = r#"{"outside":{"low":28,"high":32,"hysteresis":0.5}}"#;
+        assert_eq!(
+            verdicts(band, &[28.0, 27.9, 28.4, 28.5, 31.5, 31.6, 32.0, 32.1]),
+            [Between, Bad, Between, Good, Good, Between, Between, Bad]
+        );
+        let bare = r#"{"outside":{"low":28,"high":32}}"#;
+        assert_eq!(verdicts(bare, &[28.0, 32.0, 32.1]), [Good, Good, Bad]);
+    }
+
+    #[test]
+    fn a_rise_is_from_the_lowest_of_the_window_and_a_fall_from_the_highest() {
+        let rises = r#"{"rises":{"by":0.2,"within_s":180}}"#;
+        // 0.1 is the lowest; it is three minutes old at the fourth, and out of the window at the fifth.
+        assert_eq!(
+            verdicts(rises, &[0.5, 0.1, 0.2, 0.29, 0.3, 0.39]),
+            [Good, Good, Good, Good, Bad, Good]
+        );
+        let falls = r#"{"falls":{"by":0.2,"within_s":180}}"#;
+        assert_eq!(
+            verdicts(falls, &[0.1, 0.3, 0.1, 0.1, 0.1, 0.1]),
+            [Good, Good, Bad, Bad, Bad, Good]
+        );
+    }
+
+    #[test]
+    fn a_long_climb_is_remembered_in_part_only() {
+        let mut memory = Memory::default();
+        let condition = condition(r#"{"rises":{"by":2999,"within_s":1000000}}"#);
+        let last = (0..3000)
+            .map(|n| {
+                let value = n as f64;
+                memory.judge(&condition, Sample { at: n * 1000, value }, Zone::UTC)
+            })
+            .last();
+        assert_eq!(last, Some(Bad));
+        assert_eq!(memory.furthest.len(), KEPT);
+    }
+
+    #[test]
+    fn a_swing_begins_anew_at_local_midnight() {
+        let condition = condition(r#"{"swings":{"by":0.5}}"#);
+        let mut memory = Memory::default();
+        let mut at = |hours: i64, value: f64| {
+            let sample = Sample {
+                at: hours * 3_600_000 - 7 * 3_600_000,
+                value,
+            };
+            memory.judge(&condition, sample, Zone::VIETNAM)
+        };
+        assert_eq!(at(5, 7.6), Good);
+        assert_eq!(at(15, 8.1), Bad);
+        assert_eq!(at(23, 7.9), Bad);
+        assert_eq!(at(24, 8.3), Good);
     }
 }

@@ -1,14 +1,17 @@
 //! All watches of a gateway. It is told what happens and when, and says which alarms change.
 //!
-//! - **Late data never raises a live alarm.** A reading that is older than the newest of its series, or older than its
-//!   node's patience, judges nothing: it lengthens the series' *offline* stretch. Once live readings come again, or nothing
-//!   has come for [`SETTLED`], one [`Output::Offline`] says which stretch to look through with [`crate::replay`].
-//! - **One alarm a cause.** While the link to the broker is down nobody is called silent. When half of the nodes, and at
-//!   least [`CROWD`], fall silent, that is one alarm of the site, and the nodes' own are covered by it. A start after an
-//!   outage gives every node its full time again.
-//! - Liveness comes from being heard (any message), not from values that change.
+//! - **Late data never raises a live alarm.** A reading that is not newer than the newest of its series, or older than its
+//!   node's patience, judges nothing: it lengthens the series' *offline* stretch. Once no more has come for [`SETTLED`],
+//!   one [`Output::Offline`] says which stretch to look through with [`crate::replay::offline`].
+//! - **One alarm a cause.** Of the link, of a site, of a node, of its probes: see `engine/silence.rs`. A probe that reports
+//!   a fault is judged by rules about faults only.
+//! - **Liveness comes from being heard** (any message), not from values that change.
+//! - **The gateway's clock may be wrong.** Every call says what time it is; when that goes back, or stood still for longer
+//!   than [`STALLED`] (a restart, a clock that was set forward), every node has its full time to be heard again.
+//!
+//! Nothing here depends on the order of a hash: the same calls give the same outputs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sen_wire::Channel;
@@ -16,13 +19,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::Millis;
 use crate::calendar::Zone;
-use crate::rule::{Condition, Rule};
+use crate::condition::Sample;
+use crate::rule::{Condition, Rule, channel as channel_name};
 use crate::watch::{Said, State, Transition, Watch, Why};
+
+mod silence;
+mod snapshot;
+
+pub use silence::{CROWD, HOLD};
+pub use snapshot::Snapshot;
 
 /// How long after the last late reading a stretch is taken to be complete.
 pub const SETTLED: Millis = 600_000;
-/// The least number of silent nodes that is called the site's silence.
-pub const CROWD: usize = 3;
+/// How long a stretch stays open at most, for a node that always sends a part of its readings late.
+pub const LONGEST_STRETCH: Millis = 6 * 3_600_000;
+/// A reading further ahead of the gateway's clock than this judges nothing: all that follow would be older.
+pub const AHEAD: Millis = 300_000;
+/// If nothing at all was called for so long, nobody was watching meanwhile.
+pub const STALLED: Millis = 600_000;
+/// Calls come from several threads: a step back as small as this is none.
+pub const JITTER: Millis = 2_000;
 
 /// A node's number.
 pub type Node = u32;
@@ -37,19 +53,21 @@ pub struct Series {
 }
 
 /// What an alarm is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Subject {
-    /// A rule on a series; for a rule about silence, on a node.
+    /// A rule on a series, or on a node.
     Rule {
         /// The rule's id.
-        rule: Arc<str>,
+        rule: String,
         /// The node.
         node: Node,
-        /// The channel, unless the rule is about silence.
+        /// The channel, unless the rule is about the node.
+        #[serde(default, with = "channel_name")]
         channel: Option<Channel>,
     },
-    /// Many nodes fell silent at once: their radio, their power, their router.
-    Site,
+    /// Nothing comes from most nodes of a site: its radio, its power, its router, its gateway.
+    Site(String),
     /// The gateway does not reach its broker.
     Link,
     /// The database does not take readings.
@@ -77,133 +95,173 @@ pub enum Output {
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// An alarm as it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alarm {
+    /// What it is about.
+    pub subject: Subject,
+    /// Firing, acknowledged or snoozed.
+    pub state: State,
+    /// Since when it has been bad.
+    pub since: Option<Millis>,
+    /// The first of the bad readings.
+    pub first: Option<Sample>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Late {
     from: Millis,
     to: Millis,
+    opened: Millis,
     arrived: Millis,
 }
 
+type Watches = Vec<(Arc<Rule>, Watch)>;
+
 #[derive(Debug, Default)]
 struct SeriesState {
-    watches: Vec<(Arc<Rule>, Watch)>,
+    watches: Watches,
+    /// Time of the newest live reading.
     newest: Option<Millis>,
+    /// When a reading of it arrived last, a late one too.
+    heard: Option<Millis>,
     late: Option<Late>,
 }
 
 #[derive(Debug)]
 struct NodeState {
+    site: Arc<str>,
+    /// When anything arrived from it last.
     heard: Millis,
+    /// Silence is counted from here if it was heard before: nobody could have heard it.
+    quiet_from: Millis,
     /// How old a reading may be and still be live.
     patience: Millis,
-    watches: Vec<(Arc<Rule>, Watch)>,
-}
-
-/// Alarms that have no rule and no readings: on or off.
-#[derive(Debug, Default)]
-struct Plain {
-    state: State,
-    since: Option<Millis>,
+    /// Its channels that are not believed now.
+    faulty: BTreeSet<Channel>,
+    watches: Watches,
 }
 
 /// All watches.
 #[derive(Debug)]
 pub struct Engine {
     zone: Zone,
-    series: HashMap<Series, SeriesState>,
+    series: BTreeMap<Series, SeriesState>,
     nodes: BTreeMap<Node, NodeState>,
-    plain: BTreeMap<Subject, Plain>,
-    link_up: bool,
-    last_tick: Millis,
-}
-
-/// A watch with its rule and place, as it is stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Stored {
-    /// The rule's id.
-    pub rule: String,
-    /// The node.
-    pub node: Node,
-    /// The channel as a stored number; `None` for rules about silence.
-    pub channel: Option<u16>,
-    /// Its state.
-    pub watch: Watch,
+    gateway: silence::Gateway,
+    now: Millis,
 }
 
 impl Engine {
-    /// An engine without rules.
+    /// An engine that knows nobody.
     #[must_use]
     pub fn new(zone: Zone, now: Millis) -> Self {
         Self {
             zone,
-            series: HashMap::new(),
+            series: BTreeMap::new(),
             nodes: BTreeMap::new(),
-            plain: BTreeMap::new(),
-            link_up: true,
-            last_tick: now,
+            gateway: silence::Gateway::default(),
+            now,
         }
     }
 
-    /// Makes a node known: `patience` is how long its readings may be on the way and still be live, at least its interval
-    /// of sending. It counts as heard now: after a start every node has its full time.
-    pub fn node(&mut self, node: Node, patience: Millis, now: Millis) {
-        self.nodes
-            .entry(node)
-            .and_modify(|state| state.patience = patience)
-            .or_insert(NodeState {
-                heard: now,
-                patience,
-                watches: Vec::new(),
-            });
+    /// Makes a node known, or changes what is known of it. `site` is what it shares power, radio or router with: its
+    /// farm, or the gateway that it hangs on. `patience` is how long its readings may be on the way and still be live, at
+    /// least its interval of sending. A new one counts as heard now.
+    pub fn node(&mut self, node: Node, site: &str, patience: Millis, now: Millis) {
+        let now = self.clock(now);
+        let state = self.nodes.entry(node).or_insert_with(|| NodeState {
+            site: site.into(),
+            heard: now,
+            quiet_from: now,
+            patience,
+            faulty: BTreeSet::new(),
+            watches: Vec::new(),
+        });
+        state.patience = patience;
+        if *state.site != *site {
+            state.site = site.into();
+        }
     }
 
-    /// Puts a rule on a series (rules about silence: on its node), with the state it had, if any. A rule of the same id is
-    /// replaced and keeps its alarm.
-    pub fn watch(&mut self, rule: &Arc<Rule>, series: Series, stored: Option<Watch>, now: Millis) {
-        let watches = if matches!(rule.when, Condition::Silent(_)) {
-            self.node(series.node, crate::watch::MAX_GAP, now);
-            match self.nodes.get_mut(&series.node) {
-                Some(state) => &mut state.watches,
-                None => return,
+    /// Takes a node away with all its alarms.
+    pub fn remove_node(&mut self, node: Node, now: Millis, out: &mut Vec<Output>) {
+        let now = self.clock(now);
+        self.keep(|of, _| of != node, now, out);
+        self.series.retain(|series, _| series.node != node);
+        self.nodes.remove(&node);
+    }
+
+    /// Sets the rules: each on the nodes that it looks over (see [`crate::place`]). A rule that was there before keeps its
+    /// alarms, also if its threshold is another one now; what is no longer here ends. Rules on unknown nodes are passed
+    /// over.
+    pub fn rules(&mut self, rules: &[(Node, Arc<Rule>)], now: Millis, out: &mut Vec<Output>) {
+        let now = self.clock(now);
+        let wanted: BTreeSet<(Node, &str, Option<Channel>)> = rules
+            .iter()
+            .map(|(node, rule)| (*node, rule.id.as_str(), rule.channel))
+            .collect();
+        self.keep(
+            |node, rule| wanted.contains(&(node, rule.id.as_str(), rule.channel)),
+            now,
+            out,
+        );
+        for (node, rule) in rules {
+            self.watch(*node, rule, now, out);
+        }
+    }
+
+    fn watch(&mut self, node: Node, rule: &Arc<Rule>, now: Millis, out: &mut Vec<Output>) {
+        let Some(state) = self.nodes.get_mut(&node) else {
+            return;
+        };
+        let watches = match rule.channel {
+            Some(channel) => {
+                let series = self.series.entry(Series { node, channel }).or_default();
+                series.heard.get_or_insert(now);
+                &mut series.watches
             }
-        } else {
-            &mut self.series.entry(series).or_default().watches
+            None => &mut state.watches,
         };
         match watches.iter_mut().find(|(old, _)| old.id == rule.id) {
             Some((old, watch)) => {
-                *old = rule.clone();
-                if let Some(stored) = stored {
-                    *watch = stored;
+                if old.when != rule.when {
+                    changed(out, rule, node, watch.condition_changed(now));
                 }
+                *old = rule.clone();
             }
-            None => watches.push((rule.clone(), stored.unwrap_or_default())),
+            None => watches.push((rule.clone(), Watch::default())),
         }
     }
 
-    /// Takes a rule away everywhere; its alarms end.
-    pub fn remove(&mut self, rule: &str, now: Millis, out: &mut Vec<Output>) {
-        for (&series, state) in &mut self.series {
-            state.watches.retain_mut(|(old, watch)| {
-                let gone = old.id == rule;
-                if gone {
-                    let ended = watch.end(now, Why::Asleep);
-                    changed(out, old, series.node, Some(series.channel), ended);
+    /// Ends every watch that is not to be kept.
+    fn keep(
+        &mut self,
+        kept: impl Fn(Node, &Rule) -> bool,
+        now: Millis,
+        out: &mut Vec<Output>,
+    ) {
+        self.each_watches(|node, watches| {
+            watches.retain_mut(|(rule, watch)| {
+                let kept = kept(node, rule);
+                if !kept {
+                    changed(out, rule, node, watch.end(now, Why::Rule));
                 }
-                !gone
+                kept
             });
+        });
+    }
+
+    fn each_watches(&mut self, mut f: impl FnMut(Node, &mut Watches)) {
+        for (series, state) in &mut self.series {
+            f(series.node, &mut state.watches);
         }
         for (&node, state) in &mut self.nodes {
-            state.watches.retain_mut(|(old, watch)| {
-                let gone = old.id == rule;
-                if gone {
-                    changed(out, old, node, None, watch.end(now, Why::Asleep));
-                }
-                !gone
-            });
+            f(node, &mut state.watches);
         }
     }
 
-    /// A reading that has been looked at.
+    /// A reading that has been looked at. One of an unknown node is passed over.
     pub fn reading(
         &mut self,
         series: Series,
@@ -212,116 +270,97 @@ impl Engine {
         now: Millis,
         out: &mut Vec<Output>,
     ) {
-        let patience = match self.nodes.get_mut(&series.node) {
-            Some(node) => {
-                node.heard = node.heard.max(now);
-                node.patience
-            }
-            None => crate::watch::MAX_GAP,
-        };
-        let Some(state) = self.series.get_mut(&series) else {
+        let now = self.clock(now);
+        let Some(node) = self.nodes.get_mut(&series.node) else {
             return;
         };
-        let late =
-            state.newest.is_some_and(|newest| at <= newest) || now.saturating_sub(at) > patience;
-        if late {
-            // The very same instant again is a repeat, and no news.
-            if state.newest != Some(at) {
-                let stretch = state.late.get_or_insert(Late {
-                    from: at,
-                    to: at,
-                    arrived: now,
-                });
-                stretch.from = stretch.from.min(at);
-                stretch.to = stretch.to.max(at);
-                stretch.arrived = now;
-            }
+        node.heard = node.heard.max(now);
+        let state = self.series.entry(series).or_default();
+        state.heard = Some(now);
+        let ahead = at.saturating_sub(now) > AHEAD;
+        // The very same instant again is a repeat, and no news.
+        if ahead || state.newest == Some(at) {
+            return;
+        }
+        let older = state.newest.is_some_and(|newest| at < newest);
+        if older || now.saturating_sub(at) > node.patience {
+            state.late(at, now);
             return;
         }
         state.newest = Some(at);
-        state.close(series, out);
         for (rule, watch) in &mut state.watches {
             let transition = watch.reading(rule, at, said, self.zone);
-            changed(out, rule, series.node, Some(series.channel), transition);
+            changed(out, rule, series.node, transition);
         }
+        node.probe(series, at, said, self.zone, out);
     }
 
     /// A node was heard, by whatever message.
     pub fn heard(&mut self, node: Node, now: Millis) {
+        let now = self.clock(now);
         if let Some(state) = self.nodes.get_mut(&node) {
-            state.heard = now;
+            state.heard = state.heard.max(now);
         }
     }
 
-    /// The gateway's link to its broker came or went.
-    pub fn link(&mut self, up: bool, now: Millis, out: &mut Vec<Output>) {
-        if up && !self.link_up {
-            // Nobody could be heard meanwhile.
-            for state in self.nodes.values_mut() {
-                state.heard = now;
-            }
-        }
-        self.link_up = up;
-        self.plain(Subject::Link, !up, now, out);
-    }
-
-    /// The database takes readings, or does not.
-    pub fn store(&mut self, up: bool, now: Millis, out: &mut Vec<Output>) {
-        self.plain(Subject::Store, !up, now, out);
-    }
-
-    /// Time passes: snoozes end, stretches of late data are complete, nodes fall silent.
+    /// Time passes: snoozes end, stretches of late data are complete, nodes fall silent. To be called at least every
+    /// [`STALLED`], better once a second.
     pub fn tick(&mut self, now: Millis, out: &mut Vec<Output>) {
-        if now < self.last_tick {
-            // The clock was set back: what was heard in its future was heard now.
-            for state in self.nodes.values_mut() {
-                state.heard = state.heard.min(now);
-            }
-        }
-        self.last_tick = now;
+        let now = self.clock(now);
+        let zone = self.zone;
         for (&series, state) in &mut self.series {
-            if state
-                .late
-                .is_some_and(|late| (now - late.arrived).abs() >= SETTLED)
-            {
-                state.close(series, out);
-            }
+            state.settle(series, now, out);
+            let node_heard = self.nodes.get(&series.node).map(|node| node.heard);
             for (rule, watch) in &mut state.watches {
-                changed(
-                    out,
-                    rule,
-                    series.node,
-                    Some(series.channel),
-                    watch.tick(now),
-                );
+                let transition = watch.tick(&rule.active, now, zone).or_else(|| {
+                    let silence = (node_heard?, state.heard?);
+                    silence::channel(rule, watch, silence, now, zone)
+                });
+                changed(out, rule, series.node, transition);
             }
         }
         self.silence(now, out);
     }
 
-    fn silence(&mut self, now: Millis, out: &mut Vec<Output>) {
-        let watched = || {
-            self.nodes
-                .values()
-                .filter(|state| !state.watches.is_empty())
-        };
-        let silent = watched().filter(|state| state.is_silent(now)).count();
-        let crowd = silent >= CROWD && silent * 2 >= watched().count();
-        let site = self.link_up && crowd;
-        self.plain(Subject::Site, site, now, out);
-        let covered = site || !self.link_up;
-        for (&node, state) in &mut self.nodes {
-            for (rule, watch) in &mut state.watches {
-                let transition = watch.tick(now).or_else(|| {
-                    if covered && now > state.heard {
-                        watch.end(now, Why::Covered)
-                    } else {
-                        watch.silence(rule, state.heard, now, self.zone)
-                    }
-                });
-                changed(out, rule, node, None, transition);
+    /// Brings the clock up to this call, and returns the time that it is.
+    fn clock(&mut self, now: Millis) -> Millis {
+        let passed = now.saturating_sub(self.now);
+        if (-JITTER..=0).contains(&passed) {
+            return self.now;
+        }
+        self.now = now;
+        if passed < 0 {
+            self.clock_set_back(passed.saturating_neg(), now);
+        }
+        if passed < 0 || passed > STALLED {
+            for node in self.nodes.values_mut() {
+                node.quiet_from = now;
             }
         }
+        now
+    }
+
+    /// What was heard a minute ago was heard a minute ago, whatever the clock said. What was *measured* in the future is
+    /// forgotten.
+    fn clock_set_back(&mut self, by: Millis, now: Millis) {
+        let back = |time: &mut Millis| *time = time.saturating_sub(by);
+        for state in self.series.values_mut() {
+            state.newest = state.newest.filter(|newest| *newest <= now);
+            state.heard.iter_mut().for_each(back);
+            if let Some(late) = &mut state.late {
+                back(&mut late.opened);
+                back(&mut late.arrived);
+            }
+        }
+        for node in self.nodes.values_mut() {
+            back(&mut node.heard);
+        }
+        self.gateway.clock_set_back(by, now);
+        self.each_watches(|_, watches| {
+            for (_, watch) in watches {
+                watch.clock_set_back(by, now);
+            }
+        });
     }
 
     /// Somebody takes an alarm, or puts it off until `snooze`. False: there is no such alarm, or it is so already.
@@ -332,172 +371,146 @@ impl Engine {
         now: Millis,
         out: &mut Vec<Output>,
     ) -> bool {
-        let Subject::Rule {
-            rule,
-            node,
-            channel,
-        } = subject
-        else {
-            return self.person_plain(subject, now, out);
-        };
-        let watches = match channel {
-            Some(channel) => {
-                let series = Series {
-                    node: *node,
-                    channel: *channel,
-                };
-                self.series.get_mut(&series).map(|state| &mut state.watches)
-            }
-            None => self.nodes.get_mut(node).map(|state| &mut state.watches),
-        };
-        let Some((found, watch)) =
-            watches.and_then(|watches| watches.iter_mut().find(|(found, _)| found.id == **rule))
-        else {
+        let now = self.clock(now);
+        let Some(watch) = self.find(subject) else {
             return false;
         };
         let transition = match snooze {
             Some(until) => watch.snooze(now, until),
             None => watch.acknowledge(now),
         };
-        changed(out, found, *node, *channel, transition);
+        if let Some(transition) = transition {
+            out.push(Output::Changed {
+                subject: subject.clone(),
+                transition,
+            });
+        }
         transition.is_some()
     }
 
-    fn person_plain(&mut self, subject: &Subject, now: Millis, out: &mut Vec<Output>) -> bool {
-        match self.plain.get_mut(subject) {
-            Some(plain) if plain.state == State::Firing => {
-                let transition = plain.enter(State::Acknowledged, now);
-                out.push(Output::Changed {
-                    subject: subject.clone(),
-                    transition,
-                });
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn plain(&mut self, subject: Subject, bad: bool, now: Millis, out: &mut Vec<Output>) {
-        let plain = self.plain.entry(subject.clone()).or_default();
-        let to = match (plain.state, bad) {
-            (State::Normal, true) => State::Firing,
-            (State::Normal, false) | (_, true) => return,
-            (_, false) => State::Normal,
+    fn find(&mut self, subject: &Subject) -> Option<&mut Watch> {
+        let Subject::Rule {
+            rule,
+            node,
+            channel,
+        } = subject
+        else {
+            return self.gateway.find(subject);
         };
-        let transition = plain.enter(to, now);
-        out.push(Output::Changed {
-            subject,
-            transition,
-        });
-    }
-
-    /// Every watch that is not as a new one would be, for the store.
-    pub fn stored(&self) -> impl Iterator<Item = Stored> + '_ {
-        let by_series = self.series.iter().flat_map(|(series, state)| {
-            let at = |(rule, watch): &(Arc<Rule>, Watch)| {
-                stored(rule, series.node, Some(series.channel.to_u16()), watch)
-            };
-            state.watches.iter().map(at)
-        });
-        let by_node = self.nodes.iter().flat_map(|(node, state)| {
-            let at = |(rule, watch): &(Arc<Rule>, Watch)| stored(rule, *node, None, watch);
-            state.watches.iter().map(at)
-        });
-        by_series
-            .chain(by_node)
-            .filter(|stored| stored.watch != Watch::default())
+        let node = *node;
+        let watches = match *channel {
+            Some(channel) => &mut self.series.get_mut(&Series { node, channel })?.watches,
+            None => &mut self.nodes.get_mut(&node)?.watches,
+        };
+        let (_, watch) = watches.iter_mut().find(|(found, _)| found.id == *rule)?;
+        Some(watch)
     }
 
     /// The alarms there are.
-    pub fn alarms(&self) -> impl Iterator<Item = (Subject, State, Option<Millis>)> + '_ {
-        let by_series = self.series.iter().flat_map(|(series, state)| {
-            let at = |(rule, watch): &(Arc<Rule>, Watch)| {
-                let subject = subject(rule, series.node, Some(series.channel));
-                (subject, watch.state(), watch.bad_since())
-            };
-            state.watches.iter().map(at)
-        });
-        let by_node = self.nodes.iter().flat_map(|(node, state)| {
-            let at = |(rule, watch): &(Arc<Rule>, Watch)| {
-                (subject(rule, *node, None), watch.state(), watch.bad_since())
-            };
-            state.watches.iter().map(at)
-        });
-        let plain = self
-            .plain
+    pub fn alarms(&self) -> impl Iterator<Item = Alarm> + '_ {
+        self.watches()
+            .map(|(node, rule, watch)| (subject(rule, node), watch))
+            .chain(self.gateway.watches())
+            .filter(|(_, watch)| watch.state().is_alarm())
+            .map(|(subject, watch)| Alarm {
+                subject,
+                state: watch.state(),
+                since: watch.since(),
+                first: watch.first(),
+            })
+    }
+
+    /// The channels of a node whose newest reading is a fault or not believed.
+    pub fn faulty(&self, node: Node) -> impl Iterator<Item = Channel> + '_ {
+        self.nodes
+            .get(&node)
+            .into_iter()
+            .flat_map(|node| node.faulty.iter().copied())
+    }
+
+    fn watches(&self) -> impl Iterator<Item = (Node, &Arc<Rule>, &Watch)> {
+        let by_series = self
+            .series
             .iter()
-            .map(|(subject, plain)| (subject.clone(), plain.state, plain.since));
-        by_series
-            .chain(by_node)
-            .chain(plain)
-            .filter(|(_, state, _)| state.is_alarm())
+            .map(|(series, state)| (series.node, &state.watches));
+        let by_node = self.nodes.iter().map(|(&node, state)| (node, &state.watches));
+        by_series.chain(by_node).flat_map(|(node, watches)| {
+            watches
+                .iter()
+                .map(move |(rule, watch)| (node, rule, watch))
+        })
     }
 }
 
 impl SeriesState {
-    fn close(&mut self, series: Series, out: &mut Vec<Output>) {
-        if let Some(Late { from, to, .. }) = self.late.take() {
-            out.push(Output::Offline { series, from, to });
+    fn late(&mut self, at: Millis, now: Millis) {
+        // Without rules nobody will look through the stretch.
+        if self.watches.is_empty() {
+            return;
+        }
+        let stretch = self.late.get_or_insert(Late {
+            from: at,
+            to: at,
+            opened: now,
+            arrived: now,
+        });
+        stretch.from = stretch.from.min(at);
+        stretch.to = stretch.to.max(at);
+        stretch.arrived = now;
+    }
+
+    fn settle(&mut self, series: Series, now: Millis, out: &mut Vec<Output>) {
+        let Some(late) = self.late else { return };
+        if now.saturating_sub(late.arrived) >= SETTLED
+            || now.saturating_sub(late.opened) >= LONGEST_STRETCH
+        {
+            self.late = None;
+            out.push(Output::Offline {
+                series,
+                from: late.from,
+                to: late.to,
+            });
         }
     }
 }
 
 impl NodeState {
-    fn is_silent(&self, now: Millis) -> bool {
-        self.watches.iter().any(|(rule, _)| match &rule.when {
-            Condition::Silent(silence) => {
-                now.saturating_sub(self.heard) >= i64::from(silence.after_s) * 1000
+    /// Rules about the faults of any probe: bad while there is one.
+    fn probe(&mut self, series: Series, at: Millis, said: Said, zone: Zone, out: &mut Vec<Output>) {
+        let said = match said {
+            Said::Value(value) if value.is_finite() => {
+                self.faulty.remove(&series.channel);
+                if self.faulty.is_empty() {
+                    said
+                } else {
+                    Said::Unbelieved
+                }
             }
-            _ => false,
-        })
-    }
-}
-
-impl Plain {
-    fn enter(&mut self, to: State, now: Millis) -> Transition {
-        let since = self.since.get_or_insert(now);
-        let transition = Transition {
-            at: now,
-            from: self.state,
-            to,
-            why: Why::Silence { heard: *since },
-            since: Some(*since),
+            _ => {
+                self.faulty.insert(series.channel);
+                Said::Unbelieved
+            }
         };
-        if to == State::Normal {
-            self.since = None;
+        for (rule, watch) in &mut self.watches {
+            if rule.when == Condition::Fault {
+                changed(out, rule, series.node, watch.reading(rule, at, said, zone));
+            }
         }
-        self.state = to;
-        transition
     }
 }
 
-fn subject(rule: &Rule, node: Node, channel: Option<Channel>) -> Subject {
+fn subject(rule: &Rule, node: Node) -> Subject {
     Subject::Rule {
-        rule: rule.id.as_str().into(),
-        node,
-        channel,
-    }
-}
-
-fn stored(rule: &Rule, node: Node, channel: Option<u16>, watch: &Watch) -> Stored {
-    Stored {
         rule: rule.id.clone(),
         node,
-        channel,
-        watch: watch.clone(),
+        channel: rule.channel,
     }
 }
 
-fn changed(
-    out: &mut Vec<Output>,
-    rule: &Rule,
-    node: Node,
-    channel: Option<Channel>,
-    transition: Option<Transition>,
-) {
+fn changed(out: &mut Vec<Output>, rule: &Rule, node: Node, transition: Option<Transition>) {
     if let Some(transition) = transition {
         out.push(Output::Changed {
-            subject: subject(rule, node, channel),
+            subject: subject(rule, node),
             transition,
         });
     }

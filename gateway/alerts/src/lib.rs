@@ -27,6 +27,7 @@ pub mod calendar;
 pub mod check;
 pub mod condition;
 pub mod engine;
+pub mod place;
 pub mod quality;
 pub mod replay;
 pub mod rule;

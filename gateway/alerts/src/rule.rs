@@ -28,12 +28,12 @@ pub enum Level {
 }
 
 /// What a rule looks over. Ids are those of the registry.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Over {
     /// One node.
     Node(String),
-    /// Every node of a plot, written `farm/plot`.
+    /// Every node of a plot.
     Plot(String),
     /// Every node of a farm.
     Farm(String),
@@ -60,9 +60,10 @@ pub enum Condition {
     Falls(Change),
     /// Greatest less least value since local midnight is at least `by`.
     Swings(Swing),
-    /// The probe reports a fault in place of a value, or its values can't be believed.
+    /// The probe reports a fault in place of a value, or its values can't be believed. Without a channel: any probe of the
+    /// node, and one alarm however many of them fail.
     Fault,
-    /// The node has not been heard at all.
+    /// The node has not been heard at all; with a channel: the node is heard, but this channel is not among what it says.
     Silent(Silence),
 }
 
@@ -126,7 +127,7 @@ pub struct Active {
     /// Local dates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub season: Option<Season>,
-    /// Days since sowing.
+    /// A stage of the crop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
 }
@@ -153,16 +154,22 @@ pub struct Season {
     pub to: NaiveDate,
 }
 
-/// A stage of the crop: the plot's sowing date and days after it, the last one included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A stage of the crop: days after sowing (for a pond, after stocking), the last one included.
+///
+/// A rule need not name the day itself: [`Rule::on`] takes it from the plot. A stage without one is never awake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
-    /// Day 0.
-    pub sown: NaiveDate,
+    /// What it is called: an id of the language tables (`flowering`), or any text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// First day of the stage.
     pub from_day: u16,
     /// Last day of the stage.
     pub to_day: u16,
+    /// Day 0; without it that of the plot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sown: Option<NaiveDate>,
 }
 
 /// One rule.
@@ -178,7 +185,7 @@ pub struct Rule {
     pub level: Level,
     /// Where.
     pub over: Over,
-    /// What; a rule about silence has none.
+    /// What; a rule about silence or faults of a whole node has none.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "channel")]
     pub channel: Option<Channel>,
     /// The unit of its values, if not the canonical one.
@@ -197,18 +204,26 @@ pub struct Rule {
     pub active: Active,
 }
 
+impl Rule {
+    /// Whether its alarms are those of a node, not of one of its channels.
+    #[must_use]
+    pub fn is_about_node(&self) -> bool {
+        self.channel.is_none()
+    }
+}
+
 /// Channels by name or code; written by name.
-mod channel {
+pub(crate) mod channel {
     use super::*;
 
-    pub(super) fn serialize<S: Serializer>(c: &Option<Channel>, s: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(c: &Option<Channel>, s: S) -> Result<S::Ok, S::Error> {
         match c {
             Some(channel) => s.collect_str(channel),
             None => s.serialize_none(),
         }
     }
 
-    pub(super) fn deserialize<'d, D: Deserializer<'d>>(d: D) -> Result<Option<Channel>, D::Error> {
+    pub(crate) fn deserialize<'d, D: Deserializer<'d>>(d: D) -> Result<Option<Channel>, D::Error> {
         Option::<String>::deserialize(d)?
             .map(|text| text.parse().map_err(serde::de::Error::custom))
             .transpose()

@@ -1,25 +1,26 @@
 //! One rule on one series: the states of an alarm.
 //!
 //! ```text
-//!             bad                  held for `for_s`               bad again after the snooze
-//!   Normal ---------> Pending ---------------------> Firing <------------------------------ Snoozed
-//!     ^                  |                            |  ^                                    |
-//!     |   good           |                acknowledge |  | snooze                             |
-//!     +------------------+                            v  v                                    |
-//!     +---------------------------------------- Acknowledged, Snoozed ------------------------+
-//!                     good for `clear_for_s`: resolved
+//!             bad                  held for `for_s`
+//!   Normal ---------> Pending ---------------------> Firing <---- the snooze is over ---- Snoozed
+//!     ^   not bad, a     |                            |  |                                 ^ |
+//!     +------------------+                acknowledge |  +----------- snooze --------------+ |
+//!     |                                               v                                      |
+//!     +---- good for `clear_for_s`: resolved ---- Acknowledged ------------------------------+
 //! ```
 //!
-//! Durations are counted by the readings' own times: an alarm that must hold for an hour is raised by the first reading that
-//! is an hour after the first bad one, and by no tick of a clock. So a rehearsal says exactly what would have happened. A
-//! gap longer than [`MAX_GAP`] (and than the duration itself) proves nothing: the hour begins anew.
+//! - Durations are counted by the readings' own times: an alarm that must hold for an hour is raised by the first reading
+//!   that is an hour after the first bad one, and by no tick of a clock. So a rehearsal says exactly what would have happened.
+//! - A gap longer than [`MAX_GAP`] (and than the duration itself) proves nothing: the duration begins anew.
+//! - A snooze is a person's word until a time: an alarm that ends and comes again before is snoozed at once, not raised.
+//! - Outside of its hours, season or stage a rule is asleep: what it has raised ends.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Millis;
 use crate::calendar::Zone;
 use crate::condition::{Memory, Sample, Verdict};
-use crate::rule::{Condition, Rule};
+use crate::rule::{Active, Condition, Rule};
 
 /// Two readings further apart than this do not show that a condition held in between.
 pub const MAX_GAP: Millis = 3_600_000;
@@ -60,12 +61,12 @@ pub enum Why {
         /// When.
         at: Millis,
     },
-    /// The node was not heard.
+    /// The node, or the channel, was not heard.
     Silence {
         /// When it was heard last.
         heard: Millis,
     },
-    /// The node was heard again.
+    /// The node, or the channel, was heard again.
     Heard {
         /// When.
         at: Millis,
@@ -76,10 +77,10 @@ pub enum Why {
     SnoozeOver,
     /// The rule fell asleep: out of its hours, season or stage.
     Asleep,
-    /// The readings stopped for longer than [`MAX_GAP`], so that nothing is known of the time between.
-    Gap,
-    /// Another alarm says it already: the node is silent, the link is down.
-    Covered,
+    /// The rule was changed or taken away, or no longer looks over this node.
+    Rule,
+    /// The gateway sees it itself: its link, its database, a site from which nothing comes.
+    Gateway,
 }
 
 /// A change of state.
@@ -91,25 +92,45 @@ pub struct Transition {
     pub from: State,
     /// The state entered. From an alarm to [`State::Normal`] is "resolved".
     pub to: State,
-    /// What brought it about.
+    /// What brought it about: for a raised alarm the reading that raised it.
     pub why: Why,
-    /// Since when it has been bad, for an alarm: the first of the readings that caused it.
+    /// Since when it has been bad, for an alarm.
     pub since: Option<Millis>,
+    /// The first of the bad readings that led to the alarm; `None` if it is about no values.
+    pub first: Option<Sample>,
+}
+
+impl Transition {
+    /// Whether it raises an alarm that somebody should hear of.
+    #[must_use]
+    pub fn raises(&self) -> bool {
+        self.to == State::Firing
+    }
+
+    /// Whether it ends an alarm.
+    #[must_use]
+    pub fn resolves(&self) -> bool {
+        self.from.is_alarm() && self.to == State::Normal
+    }
 }
 
 /// One rule on one series. Small, and all that has to outlive a restart.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Watch {
     state: State,
-    /// The first bad reading of this alarm, or of what may become one.
+    /// The time of the first bad reading of this alarm, or of what may become one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    bad_since: Option<Millis>,
+    since: Option<Millis>,
+    /// That reading.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    first: Option<Sample>,
     /// The first of the good readings at the end of an alarm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     good_since: Option<Millis>,
     /// The newest reading.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last: Option<Millis>,
+    /// Nobody wants to hear of it until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     snoozed_until: Option<Millis>,
     #[serde(default)]
@@ -134,11 +155,18 @@ impl Watch {
 
     /// Since when it has been bad.
     #[must_use]
-    pub fn bad_since(&self) -> Option<Millis> {
-        self.bad_since
+    pub fn since(&self) -> Option<Millis> {
+        self.since
     }
 
-    /// Takes a reading. One that is not newer than the newest is none of its business.
+    /// The first of the bad readings.
+    #[must_use]
+    pub fn first(&self) -> Option<Sample> {
+        self.first
+    }
+
+    /// Takes a reading. One that is older than the newest is none of its business; nor is one of the same instant, except
+    /// for faults, where an instant has a reading of each probe.
     pub fn reading(
         &mut self,
         rule: &Rule,
@@ -146,26 +174,27 @@ impl Watch {
         said: Said,
         zone: Zone,
     ) -> Option<Transition> {
-        if self.last.is_some_and(|last| at <= last) {
+        let faults = rule.when == Condition::Fault;
+        if self.last.is_some_and(|last| at < last || (at == last && !faults)) {
             return None;
         }
         let (verdict, why) = match (said, &rule.when) {
             (_, Condition::Silent(_)) => return None,
-            (Said::Unbelieved, Condition::Fault) => (Verdict::Bad, Why::Fault { at }),
-            // A value that can't be believed neither raises an alarm nor ends one.
-            (Said::Unbelieved, _) => return None,
-            (Said::Value(value), condition) => {
+            (Said::Value(value), condition) if value.is_finite() => {
                 let sample = Sample { at, value };
                 let verdict = self.memory.judge(condition, sample, zone);
                 (verdict, Why::Value(sample))
             }
+            (_, Condition::Fault) => (Verdict::Bad, Why::Fault { at }),
+            // A value that can't be believed neither raises an alarm nor ends one.
+            _ => return None,
         };
         let gap = self
             .last
             .replace(at)
             .map_or(0, |last| at.saturating_sub(last));
         if !rule.active.holds(at, zone) {
-            return self.fall_asleep(at);
+            return self.end(at, Why::Asleep);
         }
         self.judged(rule, at, verdict, why, gap)
     }
@@ -182,9 +211,9 @@ impl Watch {
         let too_wide = |seconds: u32| gap > MAX_GAP.max(held(seconds));
         match (self.state, verdict) {
             (State::Normal, Verdict::Bad) => {
-                self.bad_since = Some(at);
+                self.begins(at, why);
                 let to = if rule.for_s == 0 {
-                    State::Firing
+                    self.raised(at)
                 } else {
                     State::Pending
                 };
@@ -193,12 +222,11 @@ impl Watch {
             (State::Normal, _) => None,
             (State::Pending, Verdict::Bad) => {
                 if too_wide(rule.for_s) {
-                    self.bad_since = Some(at);
-                    return None;
+                    self.begins(at, why);
                 }
-                let since = self.bad_since.unwrap_or(at);
+                let since = self.since.unwrap_or(at);
                 (at.saturating_sub(since) >= held(rule.for_s))
-                    .then(|| self.enter(State::Firing, at, why))
+                    .then(|| self.enter(self.raised(at), at, why))
             }
             // Between the limits it is no longer bad: the duration is one of being past the limit.
             (State::Pending, _) => Some(self.enter(State::Normal, at, why)),
@@ -217,66 +245,98 @@ impl Watch {
         }
     }
 
-    fn fall_asleep(&mut self, at: Millis) -> Option<Transition> {
-        (self.state != State::Normal).then(|| self.enter(State::Normal, at, Why::Asleep))
-    }
-
-    /// For a rule about silence: the node was heard at `heard`, and it is `now`.
-    pub fn silence(
-        &mut self,
-        rule: &Rule,
-        heard: Millis,
-        now: Millis,
-        zone: Zone,
-    ) -> Option<Transition> {
-        let Condition::Silent(silence) = &rule.when else {
-            return None;
-        };
-        if !rule.active.holds(now, zone) {
-            return self.fall_asleep(now);
-        }
-        let silent = now.saturating_sub(heard) >= i64::from(silence.after_s).saturating_mul(1000);
-        match (self.state, silent) {
-            (State::Normal, true) => {
-                self.bad_since = Some(heard);
-                Some(self.enter(State::Firing, now, Why::Silence { heard }))
+    /// For what is seen by the clock and not by readings: bad since then, or not bad.
+    pub(crate) fn set(&mut self, bad: Option<Millis>, now: Millis, why: Why) -> Option<Transition> {
+        match (self.state, bad) {
+            (State::Normal, Some(since)) => {
+                self.since = Some(since);
+                Some(self.enter(self.raised(now), now, why))
             }
-            (State::Normal, false) | (_, true) => None,
-            (_, false) => Some(self.enter(State::Normal, now, Why::Heard { at: heard })),
+            (State::Normal, None) | (_, Some(_)) => None,
+            (_, None) => Some(self.enter(State::Normal, now, why)),
         }
     }
 
-    /// Ends whatever there is, since another alarm covers it or the rule is gone.
-    pub fn end(&mut self, at: Millis, why: Why) -> Option<Transition> {
+    /// Ends whatever there is.
+    pub(crate) fn end(&mut self, at: Millis, why: Why) -> Option<Transition> {
         (self.state != State::Normal).then(|| self.enter(State::Normal, at, why))
+    }
+
+    /// The rule's condition is another one now: what led up to an alarm, but is none yet, no longer counts.
+    pub(crate) fn condition_changed(&mut self, now: Millis) -> Option<Transition> {
+        self.memory = Memory::default();
+        self.good_since = None;
+        (self.state == State::Pending).then(|| self.enter(State::Normal, now, Why::Rule))
     }
 
     /// Somebody has taken the alarm. Nothing happens if there is none, or it has been taken.
     pub fn acknowledge(&mut self, now: Millis) -> Option<Transition> {
-        matches!(self.state, State::Firing | State::Snoozed)
-            .then(|| self.enter(State::Acknowledged, now, Why::Person))
+        matches!(self.state, State::Firing | State::Snoozed).then(|| {
+            self.snoozed_until = None;
+            self.enter(State::Acknowledged, now, Why::Person)
+        })
     }
 
-    /// Somebody does not want to hear of the alarm until then.
+    /// Somebody does not want to hear of the alarm until then. Nothing happens if there is none, or the time has passed.
     pub fn snooze(&mut self, now: Millis, until: Millis) -> Option<Transition> {
         if !self.state.is_alarm() || until <= now {
             return None;
         }
-        let transition = self.enter(State::Snoozed, now, Why::Person);
         self.snoozed_until = Some(until);
-        Some(transition)
+        Some(self.enter(State::Snoozed, now, Why::Person))
     }
 
-    /// Time passes: a snooze may be over.
-    pub fn tick(&mut self, now: Millis) -> Option<Transition> {
-        (self.state == State::Snoozed && self.snoozed_until.is_some_and(|until| until <= now))
-            .then(|| self.enter(State::Firing, now, Why::SnoozeOver))
+    /// Time passes: a snooze may be over, and a rule whose readings have stopped may have fallen asleep.
+    pub fn tick(&mut self, active: &Active, now: Millis, zone: Zone) -> Option<Transition> {
+        if self.snoozed_until.is_some_and(|until| until <= now) {
+            self.snoozed_until = None;
+            if self.state == State::Snoozed {
+                return Some(if active.holds(now, zone) {
+                    self.enter(State::Firing, now, Why::SnoozeOver)
+                } else {
+                    self.enter(State::Normal, now, Why::Asleep)
+                });
+            }
+        }
+        // As long as readings come they say when the rule falls asleep: one may still be on its way.
+        let stopped = |last: Millis| now.saturating_sub(last) > MAX_GAP;
+        if self.state != State::Normal
+            && self.last.is_some_and(stopped)
+            && !active.holds(now, zone)
+        {
+            return Some(self.enter(State::Normal, now, Why::Asleep));
+        }
+        None
     }
 
-    /// When [`Watch::tick`] has something to do.
-    #[must_use]
-    pub fn wakes_at(&self) -> Option<Millis> {
-        self.snoozed_until
+    /// The gateway's clock was set back: what is still to come is as far away as before, and what was read in the
+    /// future is forgotten, or nothing would be newer for as long as the step was wide.
+    pub(crate) fn clock_set_back(&mut self, by: Millis, now: Millis) {
+        if let Some(until) = &mut self.snoozed_until {
+            *until = until.saturating_sub(by);
+        }
+        if self.last.is_some_and(|last| last > now) {
+            self.last = None;
+            self.memory = Memory::default();
+        }
+        self.since = self.since.map(|since| since.min(now));
+        self.good_since = self.good_since.map(|since| since.min(now));
+    }
+
+    fn begins(&mut self, at: Millis, why: Why) {
+        self.since = Some(at);
+        self.first = match why {
+            Why::Value(sample) => Some(sample),
+            _ => None,
+        };
+    }
+
+    fn raised(&self, at: Millis) -> State {
+        if self.snoozed_until.is_some_and(|until| at < until) {
+            State::Snoozed
+        } else {
+            State::Firing
+        }
     }
 
     fn enter(&mut self, to: State, at: Millis, why: Why) -> Transition {
@@ -285,13 +345,16 @@ impl Watch {
             from: self.state,
             to,
             why,
-            since: self.bad_since,
+            since: self.since,
+            first: self.first,
         };
+        if !self.state.is_alarm() || to == State::Normal {
+            self.good_since = None;
+        }
         self.state = to;
-        self.good_since = None;
-        self.snoozed_until = None;
         if to == State::Normal {
-            self.bad_since = None;
+            self.since = None;
+            self.first = None;
         }
         transition
     }
