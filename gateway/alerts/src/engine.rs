@@ -116,6 +116,7 @@ struct Late {
     arrived: Millis,
 }
 
+/// In order of the rules' ids.
 type Watches = Vec<(Arc<Rule>, Watch)>;
 
 #[derive(Debug, Default)]
@@ -223,14 +224,17 @@ impl Engine {
             }
             None => &mut state.watches,
         };
-        match watches.iter_mut().find(|(old, _)| old.id == rule.id) {
-            Some((old, watch)) => {
+        match watches.binary_search_by(|(old, _)| old.id.cmp(&rule.id)) {
+            Ok(found) => {
+                let Some((old, watch)) = watches.get_mut(found) else {
+                    return;
+                };
                 if old.when != rule.when {
                     changed(out, rule, node, watch.condition_changed(now));
                 }
                 *old = rule.clone();
             }
-            None => watches.push((rule.clone(), Watch::default())),
+            Err(place) => watches.insert(place, (rule.clone(), Watch::default())),
         }
     }
 

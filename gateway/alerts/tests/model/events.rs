@@ -162,8 +162,8 @@ fn probe() -> Rule {
 /// One to four rules on values of node 1, sometimes of node 2, and rules about silence and faults on all.
 pub(crate) fn rules() -> impl Strategy<Value = Vec<(Node, Arc<Rule>)>> {
     let of_values = prop::collection::vec((channel_rule(), 1..=2u32), 1..5);
-    let silent = prop::option::of((prop_oneof![Just(1_800u32), Just(3_600)], active()));
-    (of_values, silent.clone(), silent, any::<bool>()).prop_map(|(values, nodes, channels, faults)| {
+    let silent = || prop::option::of((prop_oneof![Just(1_800u32), Just(3_600)], active()));
+    (of_values, silent(), silent(), any::<bool>()).prop_map(|(values, nodes, channels, faults)| {
         let mut rules = Vec::new();
         for (n, (mut rule, node)) in values.into_iter().enumerate() {
             rule.id = format!("r{n}");

@@ -20,6 +20,8 @@ const HOUR: Millis = 60 * MINUTE;
 struct Judged {
     at: Millis,
     value: Option<f64>,
+    /// Since the reading before.
+    gap: Millis,
     /// As it was said, before any clock was set back.
     sample: Option<Sample>,
     bad: bool,
@@ -34,8 +36,6 @@ struct Watch {
     log: Vec<Judged>,
     /// What lies before can't be compared with: the clock was set back, or the condition was another one.
     comparable_from: usize,
-    /// What lies before has no gap to what comes after it.
-    joined_at: usize,
     /// What lies before belongs to something that has ended.
     begins: usize,
     state: State,
@@ -141,7 +141,6 @@ impl Model {
                 rule,
                 log: Vec::new(),
                 comparable_from: 0,
-                joined_at: 0,
                 begins: 0,
                 state: State::Normal,
                 since: None,
@@ -407,7 +406,6 @@ impl Model {
                 watch.since = watch.since.map(|since| since.min(now));
                 if watch.newest().is_some_and(|newest| newest > now) {
                     watch.comparable_from = watch.log.len();
-                    watch.joined_at = watch.log.len();
                 }
                 for judged in &mut watch.log {
                     judged.at = judged.at.min(now);
@@ -424,7 +422,7 @@ impl Model {
 impl Watch {
     /// The newest reading that the next one is compared with.
     fn newest(&self) -> Option<Millis> {
-        let comparable = self.log.get(self.joined_at..)?;
+        let comparable = self.log.get(self.comparable_from..)?;
         comparable.last().map(|judged| judged.at)
     }
 
@@ -440,7 +438,8 @@ impl Watch {
         let (bad, good) = self.verdict(at, value, zone);
         let awake = self.rule.active.holds(at, zone);
         let sample = value.map(|value| Sample { at, value });
-        self.log.push(Judged { at, value, sample, bad, good, awake });
+        let gap = newest.map_or(0, |newest| at - newest);
+        self.log.push(Judged { at, value, gap, sample, bad, good, awake });
         let why = match sample {
             Some(sample) => Why::Value(sample),
             None => Why::Fault { at },
@@ -511,13 +510,13 @@ impl Watch {
         let mut first = None;
         for n in (self.begins..self.log.len()).rev() {
             let judged = &self.log[n];
-            let next = self.log.get(n + 1);
-            let joined = n + 1 == self.joined_at;
-            let gap = next.map_or(0, |next| if joined { 0 } else { next.at - judged.at });
-            if !such(judged) || !judged.awake || gap > widest {
+            if !such(judged) || !judged.awake {
                 break;
             }
             first = Some(n);
+            if judged.gap > widest {
+                break;
+            }
         }
         first
     }
