@@ -32,6 +32,8 @@ pub mod quality;
 pub mod replay;
 pub mod rule;
 pub mod salinity;
+pub mod sentence;
+pub mod text;
 pub mod watch;
 
 pub use engine::Engine;
