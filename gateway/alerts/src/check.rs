@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use sen_wire::{Channel, Decimal, Quantity};
 
 use crate::place::{Place, Places};
-use crate::rule::{Active, Condition, Over, Rule, Season};
+use crate::rule::{Active, Condition, Rule, Season};
 use crate::watch::MAX_GAP;
 
 mod problem;

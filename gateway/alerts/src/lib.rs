@@ -28,6 +28,7 @@ pub mod check;
 pub mod condition;
 pub mod engine;
 pub mod place;
+pub mod preset;
 pub mod quality;
 pub mod replay;
 pub mod rule;

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::rule::Over;
 use crate::place::{Farm, Plot};
 use crate::text::Lang;
 

@@ -94,7 +94,6 @@ impl Words for English {
             "citrus" => "Citrus, guava, star-apple",
             "mango" => "Mango",
             "dragon_fruit" => "Dragon fruit",
-            "flowers" => "Flowers",
             "devices" => "Devices",
             _ => return None,
         })

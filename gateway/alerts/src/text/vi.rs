@@ -93,7 +93,6 @@ impl Words for Vietnamese {
             "citrus" => "Cây có múi, ổi, vú sữa",
             "mango" => "Xoài",
             "dragon_fruit" => "Thanh long",
-            "flowers" => "Hoa kiểng",
             "devices" => "Thiết bị",
             _ => return None,
         })
