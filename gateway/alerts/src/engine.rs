@@ -519,3 +519,6 @@ fn changed(out: &mut Vec<Output>, rule: &Rule, node: Node, transition: Option<Tr
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

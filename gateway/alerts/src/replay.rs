@@ -200,3 +200,6 @@ pub fn lead(rule: &Rule) -> Millis {
     };
     (compared_s + i64::from(rule.for_s)) * 1000 + MAX_GAP
 }
+
+#[cfg(test)]
+mod tests;
