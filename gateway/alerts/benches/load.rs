@@ -21,10 +21,19 @@ use sen_wire::Channel;
 const START: Millis = 1_767_200_400_000;
 const NODES: u32 = 2_500;
 const RULES: [(&str, &str); 4] = [
-    ("dissolved_oxygen", r#""when":{"below":{"value":3,"clears_at":3.5}},"for_s":900,"active":{"hours":{"from":"22:00","to":"07:00"}}"#),
-    ("salinity", r#""when":{"above":{"value":4,"clears_at":3.5}},"for_s":1800"#),
+    (
+        "dissolved_oxygen",
+        r#""when":{"below":{"value":3,"clears_at":3.5}},"for_s":900,"active":{"hours":{"from":"22:00","to":"07:00"}}"#,
+    ),
+    (
+        "salinity",
+        r#""when":{"above":{"value":4,"clears_at":3.5}},"for_s":1800"#,
+    ),
     ("ph", r#""when":{"swings":{"by":0.5}}"#),
-    ("water_temperature", r#""when":{"falls":{"by":3,"within_s":21600}}"#),
+    (
+        "water_temperature",
+        r#""when":{"falls":{"by":3,"within_s":21600}}"#,
+    ),
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -88,7 +97,11 @@ fn live() -> Result<f64, Box<dyn Error>> {
     );
     let begun = cpu();
     let snapshot = serde_json::to_vec(&engine.snapshot())?;
-    println!("snapshot: {} KiB of JSON in {:?}", snapshot.len() / 1024, cpu() - begun);
+    println!(
+        "snapshot: {} KiB of JSON in {:?}",
+        snapshot.len() / 1024,
+        cpu() - begun
+    );
     Ok(core)
 }
 
@@ -145,19 +158,28 @@ struct Dice(u64);
 
 impl Dice {
     fn throw(&mut self) -> f64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as f64 / f64::from(1u32 << 31)
     }
 }
 
 fn cpu() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
 }
 
 /// Resident memory of this process, KiB.
 fn resident() -> Result<i64, Box<dyn Error>> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS")?;
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .ok_or("no VmRSS")?;
     Ok(line.split_whitespace().nth(1).ok_or("no figure")?.parse()?)
 }

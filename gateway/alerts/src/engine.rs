@@ -239,12 +239,7 @@ impl Engine {
     }
 
     /// Ends every watch that is not to be kept.
-    fn keep(
-        &mut self,
-        kept: impl Fn(Node, &Rule) -> bool,
-        now: Millis,
-        out: &mut Vec<Output>,
-    ) {
+    fn keep(&mut self, kept: impl Fn(Node, &Rule) -> bool, now: Millis, out: &mut Vec<Output>) {
         self.each_watches(|node, watches| {
             watches.retain_mut(|(rule, watch)| {
                 let kept = kept(node, rule);
@@ -336,7 +331,7 @@ impl Engine {
         if passed < 0 {
             self.clock_set_back(passed.saturating_neg(), now);
         }
-        if passed < 0 || passed > STALLED {
+        if !(0..=STALLED).contains(&passed) {
             for node in self.nodes.values_mut() {
                 node.quiet_from = now;
             }
@@ -437,11 +432,12 @@ impl Engine {
             .series
             .iter()
             .map(|(series, state)| (series.node, &state.watches));
-        let by_node = self.nodes.iter().map(|(&node, state)| (node, &state.watches));
+        let by_node = self
+            .nodes
+            .iter()
+            .map(|(&node, state)| (node, &state.watches));
         by_series.chain(by_node).flat_map(|(node, watches)| {
-            watches
-                .iter()
-                .map(move |(rule, watch)| (node, rule, watch))
+            watches.iter().map(move |(rule, watch)| (node, rule, watch))
         })
     }
 }

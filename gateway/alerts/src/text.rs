@@ -1,8 +1,8 @@
-//! Words. Each language is one file that implements [`Words`]; the compiler says what a new one still lacks. To add one:
+//! Words. Each language is one file that implements `Words`; the compiler says what a new one still lacks. To add one:
 //! its file beside `text/en.rs`, a variant of [`Lang`], a line in `words`.
 //!
 //! A template has its places in braces: `{over} {what} > {value}`. Numbers, units and dates are written here, the same for
-//! all languages but for what they say in [`Words`].
+//! all languages but for what they say in `Words`.
 
 use chrono::{NaiveDate, NaiveTime};
 use sen_wire::{Channel, Quantity};

@@ -1,12 +1,13 @@
 //! Rules and scales against real data: two summer months of an estuary, every 15 minutes (its source and licence are beside
 //! the file).
+#![allow(clippy::unwrap_used, reason = "a test's panic is its report")]
 
 use std::path::Path;
 
 use chrono::NaiveDateTime;
 use sen_alerts::calendar::Zone;
 use sen_alerts::replay::{Summary, rehearse};
-use sen_alerts::salinity::from_specific_conductance;
+use sen_alerts::salinity::{compensated, from_specific_conductance};
 use sen_alerts::watch::Said;
 use sen_alerts::{Millis, Rule};
 
@@ -32,13 +33,20 @@ fn rows<const N: usize>(columns: [&str; N]) -> Vec<(Millis, [f64; N])> {
     rows
 }
 
-/// The instrument works out salinity by the same scale; both its columns are rounded.
+/// The instrument works out salinity by the same scale, from what it then rounds.
 #[test]
 fn salinity_is_what_a_real_instrument_makes_of_the_same_conductivity() {
-    let rows = rows(["spcond", "sal"]);
-    for (at, [conductance, salinity]) in &rows {
-        let ours = from_specific_conductance(*conductance).unwrap();
-        assert!((ours - salinity).abs() < 0.11, "{at}: {conductance} mS/cm is {salinity}, not {ours}");
+    for (at, [conductance, celsius, salinity]) in rows(["spcond", "temp", "sal"]) {
+        let ours = compensated(conductance, celsius).unwrap();
+        assert!(
+            (ours - salinity).abs() < 0.06,
+            "{at}: {salinity} is not {ours}"
+        );
+        let rough = from_specific_conductance(conductance).unwrap();
+        assert!(
+            (rough / ours - 1.0).abs() < 0.01,
+            "{at}: {ours} is not {rough}"
+        );
     }
 }
 
@@ -56,7 +64,8 @@ fn messages(when: &str) -> Summary {
 #[test]
 fn hysteresis_and_duration_spare_messages_on_real_oxygen() {
     let bare = messages(r#""when":{"below":{"value":4}}"#);
-    let calm = messages(r#""when":{"below":{"value":4,"clears_at":4.5}},"for_s":2700,"clear_for_s":1800"#);
+    let calm =
+        messages(r#""when":{"below":{"value":4,"clears_at":4.5}},"for_s":2700,"clear_for_s":1800"#);
     println!("bare {bare:?}\ncalm {calm:?}");
     assert!(calm.messages > 0 && calm.messages * 2 < bare.messages);
 }

@@ -45,7 +45,11 @@ struct SeriesLine {
 struct WatchLine {
     rule: String,
     node: Node,
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "channel_name")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "channel_name"
+    )]
     channel: Option<Channel>,
     watch: Watch,
 }
@@ -58,7 +62,11 @@ impl Engine {
             node,
             heard: state.heard,
             quiet_from: state.quiet_from,
-            faulty: state.faulty.iter().map(|channel| channel.to_u16()).collect(),
+            faulty: state
+                .faulty
+                .iter()
+                .map(|channel| channel.to_u16())
+                .collect(),
         });
         let series = self.series.iter().map(|(series, state)| SeriesLine {
             node: series.node,

@@ -71,7 +71,8 @@ impl World {
 
     fn says_at(&mut self, node: Node, channel: &str, at: Millis, said: Said) {
         let channel = channel.parse().unwrap();
-        self.engine.reading(Series { node, channel }, at, said, self.now, &mut self.out);
+        self.engine
+            .reading(Series { node, channel }, at, said, self.now, &mut self.out);
     }
 
     /// What was said since the last call: `salt@1 normal>firing`.
@@ -91,7 +92,10 @@ fn rule(json: &str) -> Rule {
 
 fn line(output: &Output) -> String {
     match output {
-        Output::Changed { subject, transition } => {
+        Output::Changed {
+            subject,
+            transition,
+        } => {
             let who = match subject {
                 Subject::Rule { rule, node, .. } => format!("{rule}@{node}"),
                 Subject::Site(site) => format!("site {site}"),
@@ -185,7 +189,12 @@ fn repeats_and_readings_from_the_future_judge_nothing() {
 #[test]
 fn a_probe_of_many_channels_that_fails_is_one_alarm() {
     let mut w = World::new().nodes(1..=1, "a").rules(&[PROBE, SALT]);
-    let channels = ["soil_moisture", "soil_temperature", "soil_conductivity", "salinity"];
+    let channels = [
+        "soil_moisture",
+        "soil_temperature",
+        "soil_conductivity",
+        "salinity",
+    ];
     for channel in channels {
         w.says_at(1, channel, w.now, Said::Unbelieved);
     }
@@ -260,7 +269,10 @@ fn a_channel_is_silent_only_while_its_node_is_not() {
 
 #[test]
 fn a_gateway_that_falls_silent_is_one_alarm_and_not_forty() {
-    let mut w = World::new().nodes(1..=40, "hoa").nodes(41..=1000, "sen").rules(&[SILENT]);
+    let mut w = World::new()
+        .nodes(1..=40, "hoa")
+        .nodes(41..=1000, "sen")
+        .rules(&[SILENT]);
     let others: Vec<Node> = (41..=1000).collect();
     // Each sends every 15 minutes at a time of its own; then the power goes.
     for node in 1..=40 {
@@ -287,7 +299,10 @@ fn a_gateway_that_falls_silent_is_one_alarm_and_not_forty() {
 fn few_nodes_are_no_crowd() {
     let mut w = World::new().nodes(1..=2, "a").rules(&[SILENT]);
     w.pass(3 * HOUR);
-    assert_eq!(w.heard(), ["silent@1 normal>firing", "silent@2 normal>firing"]);
+    assert_eq!(
+        w.heard(),
+        ["silent@1 normal>firing", "silent@2 normal>firing"]
+    );
 }
 
 #[test]
@@ -297,7 +312,10 @@ fn a_node_that_is_reported_already_is_no_part_of_a_crowd() {
     assert_eq!(w.heard(), ["silent@1 normal>firing"]);
     assert!(w.person(&alarm("silent", 1, None), None));
     w.pass(3 * HOUR);
-    assert_eq!(w.heard(), ["silent@1 firing>acknowledged", "site a normal>firing"]);
+    assert_eq!(
+        w.heard(),
+        ["silent@1 firing>acknowledged", "site a normal>firing"]
+    );
     w.pass_heard(3 * HOUR, &[2, 3, 4]);
     assert_eq!(w.heard(), ["site a firing>normal"]);
     let states: Vec<State> = w.engine.alarms().map(|alarm| alarm.state).collect();
@@ -333,7 +351,10 @@ fn nobody_is_silent_while_the_link_is_down() {
     w.pass(2 * HOUR - MINUTE);
     assert_eq!(w.heard(), [""; 0]);
     w.pass(MINUTE);
-    assert_eq!(w.heard(), ["silent@1 normal>firing", "silent@2 normal>firing"]);
+    assert_eq!(
+        w.heard(),
+        ["silent@1 normal>firing", "silent@2 normal>firing"]
+    );
 }
 
 #[test]
@@ -372,7 +393,11 @@ fn a_database_that_is_away_is_one_alarm_and_covers_nothing() {
     w.engine.store(true, w.now, &mut w.out);
     assert_eq!(
         w.heard(),
-        ["store firing>snoozed", "store snoozed>firing", "store firing>normal"]
+        [
+            "store firing>snoozed",
+            "store snoozed>firing",
+            "store firing>normal"
+        ]
     );
 }
 
@@ -478,7 +503,11 @@ fn who_acknowledges_takes_a_snooze_back() {
     w.pass(2 * HOUR);
     assert_eq!(
         w.heard(),
-        ["salt@1 normal>firing", "salt@1 firing>snoozed", "salt@1 snoozed>acknowledged"]
+        [
+            "salt@1 normal>firing",
+            "salt@1 firing>snoozed",
+            "salt@1 snoozed>acknowledged"
+        ]
     );
 }
 
@@ -539,7 +568,9 @@ fn a_rule_that_is_changed_keeps_its_alarm_and_one_that_is_gone_ends_it() {
 #[test]
 fn what_led_up_to_another_condition_counts_no_longer() {
     let of = |value: u8| {
-        format!(r#""id":"salt","channel":"salinity","when":{{"above":{{"value":{value}}}}},"for_s":1800"#)
+        format!(
+            r#""id":"salt","channel":"salinity","when":{{"above":{{"value":{value}}}}},"for_s":1800"#
+        )
     };
     let mut w = World::new().nodes(1..=1, "a").rules(&[&of(2)]);
     w.says(1, "salinity", 6.0);
@@ -550,7 +581,11 @@ fn what_led_up_to_another_condition_counts_no_longer() {
     w.says(1, "salinity", 6.0);
     assert_eq!(
         w.heard(),
-        ["salt@1 normal>pending", "salt@1 pending>normal", "salt@1 normal>pending"]
+        [
+            "salt@1 normal>pending",
+            "salt@1 pending>normal",
+            "salt@1 normal>pending"
+        ]
     );
 }
 

@@ -6,7 +6,10 @@ const HOUR: Millis = 60 * MINUTE;
 const START: Millis = 1_767_229_200_000;
 
 fn rule(json: &str) -> Rule {
-    serde_json::from_str(&format!(r#"{{"id":"r","level":"warning","over":"all",{json}}}"#)).unwrap()
+    serde_json::from_str(&format!(
+        r#"{{"id":"r","level":"warning","over":"all",{json}}}"#
+    ))
+    .unwrap()
 }
 
 fn low() -> Rule {
@@ -23,7 +26,9 @@ fn quarters(from: Millis, values: &[f64]) -> Vec<(Millis, Said)> {
 
 #[test]
 fn says_when_for_how_long_and_with_how_many_messages() {
-    let values = [5.0, 2.9, 2.5, 2.0, 3.5, 4.0, 2.0, 2.0, 5.0, 2.0, 2.0, 2.0, 1.0];
+    let values = [
+        5.0, 2.9, 2.5, 2.0, 3.5, 4.0, 2.0, 2.0, 5.0, 2.0, 2.0, 2.0, 1.0,
+    ];
     let rehearsal = rehearse(&low(), quarters(START, &values), Zone::VIETNAM);
     let quarter = |n: i64| START + n * 15 * MINUTE;
     let episode = |since, first, raised, ended: Option<i64>| Episode {
@@ -119,10 +124,7 @@ fn a_stretch_is_read_from_where_it_can_matter() {
 
 #[test]
 fn nothing_comes_of_nothing_and_of_what_is_out_of_order() {
-    assert_eq!(
-        rehearse(&low(), [], Zone::VIETNAM),
-        Rehearsal::default()
-    );
+    assert_eq!(rehearse(&low(), [], Zone::VIETNAM), Rehearsal::default());
     let mut readings = quarters(START, &[2.0, 2.0, 2.0]);
     readings.reverse();
     let rehearsal = rehearse(&low(), readings, Zone::VIETNAM);

@@ -2,6 +2,7 @@
 //! jump, people who acknowledge and snooze.
 //!
 //! `SEN_CASES=20000 cargo test -p sen-alerts --test model` for the long form; `SEN_NIGHTLY` has one too.
+#![allow(clippy::unwrap_used, reason = "a test's panic is its report")]
 
 mod events;
 mod slow;
@@ -155,7 +156,11 @@ impl Pair {
         engine.rules(&rules, self.now, &mut Vec::new());
         let mut said = Vec::new();
         engine.restore(read, &mut said);
-        prop_assert!(said.is_empty(), "a restart alone changes nothing: {:?}", said);
+        prop_assert!(
+            said.is_empty(),
+            "a restart alone changes nothing: {:?}",
+            said
+        );
         prop_assert_eq!(engine.snapshot(), snapshot);
         self.engine = engine;
         Ok(())
