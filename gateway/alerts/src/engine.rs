@@ -21,11 +21,14 @@ use crate::Millis;
 use crate::calendar::Zone;
 use crate::condition::Sample;
 use crate::rule::{Condition, Rule, channel as channel_name};
-use crate::watch::{Said, State, Transition, Watch, Why};
+use crate::watch::{Said, State, Transition, Watch};
 
+mod clock;
+mod rules;
 mod silence;
 mod snapshot;
 
+pub use clock::{JITTER, STALLED};
 pub use silence::{CROWD, HOLD};
 pub use snapshot::Snapshot;
 
@@ -35,11 +38,6 @@ pub const SETTLED: Millis = 600_000;
 pub const LONGEST_STRETCH: Millis = 6 * 3_600_000;
 /// A reading further ahead of the gateway's clock than this judges nothing: all that follow would be older.
 pub const AHEAD: Millis = 300_000;
-/// If nothing at all was called for so long, nobody was watching meanwhile.
-pub const STALLED: Millis = 600_000;
-/// Calls come from several threads: a step back as small as this is none.
-pub const JITTER: Millis = 2_000;
-
 /// A node's number.
 pub type Node = u32;
 
@@ -166,100 +164,6 @@ impl Engine {
         }
     }
 
-    /// Makes a node known, or changes what is known of it. `site` is what it shares power, radio or router with: its
-    /// farm, or the gateway that it hangs on. `patience` is how long its readings may be on the way and still be live, at
-    /// least its interval of sending. A new one counts as heard now.
-    pub fn node(&mut self, node: Node, site: &str, patience: Millis, now: Millis) {
-        let now = self.clock(now);
-        let state = self.nodes.entry(node).or_insert_with(|| NodeState {
-            site: site.into(),
-            heard: now,
-            quiet_from: now,
-            patience,
-            faulty: BTreeSet::new(),
-            watches: Vec::new(),
-        });
-        state.patience = patience;
-        if *state.site != *site {
-            state.site = site.into();
-        }
-    }
-
-    /// Takes a node away with all its alarms.
-    pub fn remove_node(&mut self, node: Node, now: Millis, out: &mut Vec<Output>) {
-        let now = self.clock(now);
-        self.keep(|of, _| of != node, now, out);
-        self.series.retain(|series, _| series.node != node);
-        self.nodes.remove(&node);
-    }
-
-    /// Sets the rules: each on the nodes that it looks over (see [`crate::place`]). A rule that was there before keeps its
-    /// alarms, also if its threshold is another one now; what is no longer here ends. Rules on unknown nodes are passed
-    /// over.
-    pub fn rules(&mut self, rules: &[(Node, Arc<Rule>)], now: Millis, out: &mut Vec<Output>) {
-        let now = self.clock(now);
-        let wanted: BTreeSet<(Node, &str, Option<Channel>)> = rules
-            .iter()
-            .map(|(node, rule)| (*node, rule.id.as_str(), rule.channel))
-            .collect();
-        self.keep(
-            |node, rule| wanted.contains(&(node, rule.id.as_str(), rule.channel)),
-            now,
-            out,
-        );
-        for (node, rule) in rules {
-            self.watch(*node, rule, now, out);
-        }
-    }
-
-    fn watch(&mut self, node: Node, rule: &Arc<Rule>, now: Millis, out: &mut Vec<Output>) {
-        let Some(state) = self.nodes.get_mut(&node) else {
-            return;
-        };
-        let watches = match rule.channel {
-            Some(channel) => {
-                let series = self.series.entry(Series { node, channel }).or_default();
-                series.heard.get_or_insert(now);
-                &mut series.watches
-            }
-            None => &mut state.watches,
-        };
-        match watches.binary_search_by(|(old, _)| old.id.cmp(&rule.id)) {
-            Ok(found) => {
-                let Some((old, watch)) = watches.get_mut(found) else {
-                    return;
-                };
-                if old.when != rule.when {
-                    changed(out, rule, node, watch.condition_changed(now));
-                }
-                *old = rule.clone();
-            }
-            Err(place) => watches.insert(place, (rule.clone(), Watch::default())),
-        }
-    }
-
-    /// Ends every watch that is not to be kept.
-    fn keep(&mut self, kept: impl Fn(Node, &Rule) -> bool, now: Millis, out: &mut Vec<Output>) {
-        self.each_watches(|node, watches| {
-            watches.retain_mut(|(rule, watch)| {
-                let kept = kept(node, rule);
-                if !kept {
-                    changed(out, rule, node, watch.end(now, Why::Rule));
-                }
-                kept
-            });
-        });
-    }
-
-    fn each_watches(&mut self, mut f: impl FnMut(Node, &mut Watches)) {
-        for (series, state) in &mut self.series {
-            f(series.node, &mut state.watches);
-        }
-        for (&node, state) in &mut self.nodes {
-            f(node, &mut state.watches);
-        }
-    }
-
     /// A reading that has been looked at. One of an unknown node is passed over.
     pub fn reading(
         &mut self,
@@ -319,47 +223,6 @@ impl Engine {
             }
         }
         self.silence(now, out);
-    }
-
-    /// Brings the clock up to this call, and returns the time that it is.
-    fn clock(&mut self, now: Millis) -> Millis {
-        let passed = now.saturating_sub(self.now);
-        if (-JITTER..=0).contains(&passed) {
-            return self.now;
-        }
-        self.now = now;
-        if passed < 0 {
-            self.clock_set_back(passed.saturating_neg(), now);
-        }
-        if !(0..=STALLED).contains(&passed) {
-            for node in self.nodes.values_mut() {
-                node.quiet_from = now;
-            }
-        }
-        now
-    }
-
-    /// What was heard a minute ago was heard a minute ago, whatever the clock said. What was *measured* in the future is
-    /// forgotten.
-    fn clock_set_back(&mut self, by: Millis, now: Millis) {
-        let back = |time: &mut Millis| *time = time.saturating_sub(by);
-        for state in self.series.values_mut() {
-            state.newest = state.newest.filter(|newest| *newest <= now);
-            state.heard.iter_mut().for_each(back);
-            if let Some(late) = &mut state.late {
-                back(&mut late.opened);
-                back(&mut late.arrived);
-            }
-        }
-        for node in self.nodes.values_mut() {
-            back(&mut node.heard);
-        }
-        self.gateway.clock_set_back(by, now);
-        self.each_watches(|_, watches| {
-            for (_, watch) in watches {
-                watch.clock_set_back(by, now);
-            }
-        });
     }
 
     /// Somebody takes an alarm, or puts it off until `snooze`. False: there is no such alarm, or it is so already.

@@ -12,6 +12,9 @@
 //! |---|---|
 //! | [`rule`] | a rule as data (JSON) |
 //! | [`check`] | which rules make no sense, and why |
+//! | [`sentence`], [`text`] | a rule in one sentence, in each language |
+//! | [`preset`] | crops and their limits |
+//! | [`place`] | which nodes a rule looks over |
 //! | [`calendar`] | local time, seasons, crop stages, active hours |
 //! | [`condition`] | whether a reading meets the condition, and what must be remembered for that |
 //! | [`watch`] | pending, firing, acknowledged, snoozed, resolved: one rule on one series |

@@ -256,3 +256,72 @@ mod clock {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(rest: &str) -> Result<Rule, String> {
+        let json = format!(r#"{{"id":"r","level":"info","over":"all",{rest}}}"#);
+        serde_json::from_str(&json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_form_is_written_as_it_was_read() {
+        for rest in [
+            r#""channel":"ph_2","when":{"above":{"value":8.0,"clears_at":7.5}},"for_s":60,"clear_for_s":30,"active":{}"#,
+            r#""channel":"salinity","unit":"g/L","when":{"below":{"value":8.0}},"for_s":0,"clear_for_s":0,"active":{"hours":{"from":"22:00","to":"05:30"}}"#,
+            r#""channel":"salinity","when":{"outside":{"low":1.0,"high":2.0,"hysteresis":0.5}},"for_s":0,"clear_for_s":0,"active":{"season":{"from":"2026-01-01","to":"2026-02-01"}}"#,
+            r#""channel":"salinity","when":{"rises":{"by":1.0,"within_s":60}},"for_s":0,"clear_for_s":0,"active":{"stage":{"name":"awd","from_day":1,"to_day":2,"sown":"2026-01-01"}}"#,
+            r#""channel":"salinity","when":{"falls":{"by":1.0,"within_s":60}},"for_s":0,"clear_for_s":0,"active":{"stage":{"from_day":1,"to_day":2}}"#,
+            r#""channel":"salinity","when":{"swings":{"by":1.0}},"for_s":0,"clear_for_s":0,"active":{}"#,
+            r#""when":"fault","for_s":0,"clear_for_s":0,"active":{}"#,
+            r#""when":{"silent":{"after_s":60}},"for_s":0,"clear_for_s":0,"active":{}"#,
+        ] {
+            let written = serde_json::to_string(&read(rest).unwrap()).unwrap();
+            assert_eq!(
+                written,
+                format!(r#"{{"id":"r","level":"info","over":"all",{rest}}}"#)
+            );
+        }
+        for over in [
+            r#"{"node":"n"}"#,
+            r#"{"plot":"p"}"#,
+            r#"{"farm":"f"}"#,
+            r#"{"group":"g"}"#,
+        ] {
+            let read: Over = serde_json::from_str(over).unwrap();
+            assert_eq!(serde_json::to_string(&read).unwrap(), over);
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_by_name() {
+        for (rest, says) in [
+            (r#""when":"fault","colour":"red""#, "unknown field `colour`"),
+            (
+                r#""when":{"above":{"value":1,"clear":2}}"#,
+                "unknown field `clear`",
+            ),
+            (r#""when":{"near":{"value":1}}"#, "unknown variant `near`"),
+            (r#""when":"fault","channel":"saltiness""#, "no such channel"),
+            (
+                r#""when":"fault","active":{"hours":{"from":"5h","to":"06:00"}}"#,
+                "write 05:30",
+            ),
+            (
+                r#""when":"fault","for_s":-1"#,
+                "invalid value: integer `-1`",
+            ),
+        ] {
+            let said = read(rest).unwrap_err();
+            assert!(said.contains(says), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_channel_may_be_given_by_its_code() {
+        let rule = read(r#""channel":"sal2","when":"fault""#).unwrap();
+        assert_eq!(rule.channel.unwrap().to_string(), "salinity_2");
+    }
+}

@@ -52,6 +52,8 @@ struct Tally {
     unheard: usize,
     /// One has used up its time.
     over: bool,
+    /// When the last of the missing was heard: since then the site is away.
+    last: Option<Millis>,
 }
 
 impl Engine {
@@ -130,7 +132,7 @@ impl Engine {
                     tally.over && tally.most(tally.missing)
                 }
             });
-            own.is(!down, now);
+            own.is(!down, tally.and_then(|tally| tally.last).unwrap_or(now));
             let subject = Subject::Site(site.clone());
             own.judge(&subject, now, out);
             if was_down && !down {
@@ -150,7 +152,10 @@ impl Tally {
     fn add(&mut self, node: &NodeState, after: Millis, now: Millis) {
         let quiet = now.saturating_sub(node.heard.max(node.quiet_from));
         self.watched += 1;
-        self.missing += usize::from(quiet >= after / 2);
+        if quiet >= after / 2 {
+            self.missing += 1;
+            self.last = self.last.max(Some(node.heard));
+        }
         self.unheard += usize::from(now.saturating_sub(node.heard) >= after / 2);
         self.over |= quiet >= after;
     }
@@ -219,11 +224,11 @@ impl Gateway {
 }
 
 impl Own {
-    fn is(&mut self, up: bool, now: Millis) {
+    fn is(&mut self, up: bool, since: Millis) {
         if up {
             self.down_since = None;
         } else {
-            self.down_since.get_or_insert(now);
+            self.down_since.get_or_insert(since);
         }
     }
 

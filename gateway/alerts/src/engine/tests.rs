@@ -1,4 +1,5 @@
 use super::*;
+use crate::watch::Why;
 
 const MINUTE: Millis = 60_000;
 const HOUR: Millis = 60 * MINUTE;
@@ -279,8 +280,11 @@ fn a_gateway_that_falls_silent_is_one_alarm_and_not_forty() {
         w.engine.heard(node, w.now);
         w.pass(22_000);
     }
+    let dark = w.now - 22_000;
     w.pass_heard(10 * HOUR, &others);
     assert_eq!(w.heard(), ["site hoa normal>firing"]);
+    let since = w.engine.alarms().next().and_then(|alarm| alarm.since);
+    assert_eq!(since, Some(dark), "since the last of them was heard");
     assert!(w.person(&Subject::Site("hoa".into()), None));
     assert_eq!(w.heard(), ["site hoa firing>acknowledged"]);
 
@@ -599,6 +603,51 @@ fn a_node_that_is_taken_away_ends_what_it_had() {
     w.says(1, "salinity", 6.0);
     w.pass_heard(3 * HOUR, &[2]);
     assert_eq!(w.heard(), [""; 0]);
+}
+
+#[test]
+fn a_channel_that_is_taken_away_takes_its_fault_along() {
+    let mut w = World::new().nodes(1..=1, "a").rules(&[PROBE, SALT]);
+    w.says(1, "salinity", 6.0);
+    w.says_at(1, "ph", w.now, Said::Unbelieved);
+    assert_eq!(w.heard(), ["salt@1 normal>firing", "probe@1 normal>firing"]);
+    for (name, ends) in [("salinity", "salt@1 firing>normal"), ("ph", "")] {
+        let series = Series {
+            node: 1,
+            channel: name.parse().unwrap(),
+        };
+        let before = w.engine.rules_on(series).count();
+        assert_eq!(before, usize::from(!ends.is_empty()));
+        w.engine.remove_channel(series, w.now, &mut w.out);
+        assert_eq!(w.heard().concat(), ends);
+    }
+    assert_eq!(w.engine.faulty(1).count(), 0);
+    w.pass(MINUTE);
+    w.says(1, "soil_moisture", 20.0);
+    assert_eq!(w.heard(), ["probe@1 firing>normal"]);
+}
+
+/// What an engine of this version stores. If this fails, the form has changed: give new fields a default.
+#[test]
+fn a_stored_snapshot_can_be_read() {
+    let stored = r#"{"now":1767232800000,
+        "nodes":[{"node":1,"heard":1767229200000,"quiet_from":1767229200000,"faulty":[305]}],
+        "series":[{"node":1,"channel":241,"newest":1767229200000,"heard":1767229200000,
+            "late":{"from":1767229260000,"to":1767229320000,"opened":1767232800000,"arrived":1767232800000}}],
+        "watches":[{"rule":"salt","node":1,"channel":"salinity","watch":{"state":"snoozed","since":1767229200000,
+            "first":{"at":1767229200000,"value":6.0},"last":1767229200000,"snoozed_until":1767236400000,"memory":{}}}],
+        "gateway":{"link":{"down_since":null,"watch":{"state":"normal","memory":{}}},
+            "store":{"down_since":null,"watch":{"state":"normal","memory":{}}},"sites":{}}}"#;
+    let mut w = World::new().nodes(1..=1, "a").rules(&[SALT]);
+    let snapshot: Snapshot = serde_json::from_str(stored).unwrap();
+    w.engine.restore(snapshot.clone(), &mut w.out);
+    assert_eq!(w.engine.snapshot(), snapshot);
+    w.now += HOUR;
+    w.pass(HOUR);
+    assert_eq!(
+        w.heard(),
+        ["offline salinity@1 1..2", "salt@1 snoozed>firing"]
+    );
 }
 
 #[test]

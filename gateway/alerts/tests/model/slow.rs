@@ -370,6 +370,7 @@ impl Model {
 
     fn site(&mut self, site: &str, now: Millis) -> Option<Output> {
         let (mut all, mut half, mut half_unheard, mut whole) = (0, 0, 0, 0);
+        let mut last_heard = Vec::new();
         for (node, place) in self.places.iter().filter(|(_, place)| place.site == site) {
             let rules: Vec<(&Watch, Millis)> = self
                 .watches
@@ -392,6 +393,7 @@ impl Model {
             let quiet = now - heard.max(place.excused);
             all += 1;
             half += usize::from(quiet >= after / 2);
+            last_heard.extend((quiet >= after / 2).then_some(heard));
             half_unheard += usize::from(now - heard >= after / 2);
             whole += usize::from(quiet >= after);
         }
@@ -400,7 +402,7 @@ impl Model {
         let was = own.down.is_some();
         let count = if was { half_unheard } else { half };
         let down = count >= 3 && count * 2 >= all && (was || whole > 0);
-        own.down = if down { own.down.or(Some(now)) } else { None };
+        own.down = own.down.or(last_heard.into_iter().max()).filter(|_| down);
         let output = own.look(&subject, now);
         if was && !down {
             self.excuse(now, |place| place.site == site);
