@@ -74,7 +74,7 @@ step "cargo clippy"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 
 step "cargo doc"
-RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked -p sen-gateway -p sen-wire -p sen-node
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked -p sen-gateway -p sen-alerts -p sen-wire -p sen-node
 
 step "build"
 # Tests and programs in one go: built apart, their dependencies would be built twice with different
