@@ -17,8 +17,8 @@ unset RUSTFLAGS CARGO_BUILD_TARGET CARGO_ENCODED_RUSTFLAGS
 build() {
     local target
     for target in "${targets[@]}"; do
-        say "sen-wire and sen-node for $target"
-        "$@" build --locked --release -p sen-wire -p sen-node --target "$target"
+        say "sen-wire, sen-node and sen-drivers for $target"
+        "$@" build --locked --release -p sen-wire -p sen-node -p sen-drivers --target "$target"
     done
 }
 

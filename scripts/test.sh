@@ -72,6 +72,9 @@ cargo fmt --all --check
 step "cargo clippy"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 
+step "cargo doc"
+RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked -p sen-gateway -p sen-wire -p sen-node
+
 step "build"
 # Tests and programs in one go: built apart, their dependencies would be built twice with different
 # features.

@@ -95,7 +95,7 @@ enum Command {
 enum RegistryCommand {
     /// Add or change all that the file names, or nothing. Prints generated passwords once.
     Apply {
-        /// TOML with [[farm]], [[plot]] and [[node]].
+        /// TOML with `[[farm]]`, `[[plot]]` and `[[node]]`.
         file: PathBuf,
         /// Configuration file of the gateway.
         #[arg(long)]
@@ -198,10 +198,9 @@ pub(crate) fn run() -> ExitCode {
             command: JournalCommand::Dump { config },
         } => Config::load(&config).map_err(Into::into).and_then(|c| {
             let out = std::io::stdout().lock();
-            Ok(journal::dump::all(
-                &c.data_dir,
-                &mut std::io::BufWriter::new(out),
-            )?)
+            journal::dump::all(&c.data_dir, &mut std::io::BufWriter::new(out))?;
+            say_damage(&c.data_dir);
+            Ok(())
         }),
     };
     match done {
@@ -220,10 +219,21 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
+/// Says beside the output that part of what was stored is lost, where that is so.
+fn say_damage(dir: &std::path::Path) {
+    for damage in journal::damage_of(dir) {
+        eprintln!("sen: {damage}");
+    }
+}
+
 fn is_input_error(e: &anyhow::Error) -> bool {
     e.downcast_ref::<ConfigError>().is_some()
         || e.downcast_ref::<toml::de::Error>().is_some()
         || matches!(e.downcast_ref(), Some(RegistryError::Faults(_)))
+        || matches!(
+            e.downcast_ref(),
+            Some(journal::dump::DumpError::Unusable(_))
+        )
         || ledger::is_input_error(e)
         || backup::is_input_error(e)
 }

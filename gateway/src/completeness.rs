@@ -9,6 +9,8 @@
 //! - What was taken after the last reading of a boot that arrived can't be known to be missing.
 //! - Of a node's `dropped` count, as much as its incarnation misses explains missing readings. The rest arrived before
 //!   the node knew, or lies where the sequence does not show it. Which hole it explains is not claimed.
+//! - A day whose readings were deleted by the rules of `[journal]` keeps its account: what arrived has arrived, and what is
+//!   deleted is not missing. The day says that its history is gone ([`DayHistory`]).
 //! - What an older version stored without times is `undated`: in the sums, and in no day.
 
 mod dating;
@@ -24,8 +26,9 @@ use utoipa::ToSchema;
 
 use crate::journal::days::{Book, LATE_MS, Tally, books_of};
 use crate::journal::ledger::{Boot, incarnation};
+use crate::journal::retention::deleted_before;
 use crate::journal::{self, ReadError};
-use crate::reading::{Day, FARM_OFFSET_MS, Millis, NodeNum, farm_day};
+use crate::reading::{DAY_MS, Day, FARM_OFFSET_MS, Millis, NodeNum, day_start, farm_day};
 use crate::registry::{Node, Registry};
 use dating::Dated;
 
@@ -86,6 +89,30 @@ pub fn farm_time(at: Millis) -> String {
     )
 }
 
+/// What of a day's readings the history still has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DayHistory {
+    /// All that arrived.
+    Kept,
+    /// Its first hours were deleted by the rules of `[journal]`: history goes by UTC days.
+    PartlyDeleted,
+    /// All of it was deleted by them; what arrived later may be there.
+    Deleted,
+}
+
+impl DayHistory {
+    /// Of a farm's day, when what lies before an instant was deleted.
+    #[must_use]
+    pub fn of(day: Day, deleted_before: Option<Millis>) -> Self {
+        match deleted_before {
+            Some(at) if day_start(day) + DAY_MS <= at => Self::Deleted,
+            Some(at) if day_start(day) < at => Self::PartlyDeleted,
+            _ => Self::Kept,
+        }
+    }
+}
+
 /// One node on one day of the farm.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct DayAccount {
@@ -106,6 +133,8 @@ pub struct DayAccount {
     pub refused: u64,
     /// Readings without a number: nobody can say whether all of them arrived.
     pub unnumbered: u64,
+    /// What of them is still in the history here. Deleted readings are not missing ones.
+    pub history: DayHistory,
 }
 
 /// A run of places that have not arrived.
@@ -204,6 +233,8 @@ pub struct Heading {
     pub to: String,
     /// A reading that arrives longer than this after it was taken is late.
     pub late_after_ms: Millis,
+    /// The history before this instant was deleted by the rules of `[journal]`; null if none was.
+    pub deleted_before: Option<Millis>,
 }
 
 /// The accounts of all nodes.
@@ -267,7 +298,12 @@ fn percent(received: u64, missing: u64) -> Option<f64> {
     Some(tenths as f64 / 10.0)
 }
 
-fn days(book: &Book, holes: &[Dated], window: Window) -> Vec<DayAccount> {
+fn days(
+    book: &Book,
+    holes: &[Dated],
+    window: Window,
+    deleted_before: Option<Millis>,
+) -> Vec<DayAccount> {
     let missing = dating::by_day(holes, window);
     let account = |day| {
         let t = book.days.get(&day).copied().unwrap_or_default();
@@ -281,14 +317,21 @@ fn days(book: &Book, holes: &[Dated], window: Window) -> Vec<DayAccount> {
             late: t.late,
             refused: t.refused,
             unnumbered: t.unnumbered,
+            history: DayHistory::of(day, deleted_before),
         }
     };
     (window.from..=window.to).map(account).collect()
 }
 
-fn account(node: &Node, book: &Book, said: Said, window: Window, most: usize) -> NodeAccount {
+fn account(
+    node: &Node,
+    book: &Book,
+    said: Said,
+    (window, deleted_before): (Window, Option<Millis>),
+    most: usize,
+) -> NodeAccount {
     let holes = dating::holes(book);
-    let days = days(book, &holes, window);
+    let days = days(book, &holes, window, deleted_before);
     let received = book.boots.values().map(|r| r.received()).sum::<u64>();
     let missing = book.boots.values().map(|r| r.missing()).sum::<u64>();
     let own = |boot: Boot| {
@@ -363,12 +406,13 @@ fn boots(book: &Book) -> Vec<BootAccount> {
     book.boots.iter().rev().take(BOOTS).map(boot).collect()
 }
 
-fn heading(window: Window, now: Millis) -> Heading {
+fn heading(window: Window, deleted_before: Option<Millis>, now: Millis) -> Heading {
     Heading {
         now,
         from: date(window.from),
         to: date(window.to),
         late_after_ms: LATE_MS,
+        deleted_before,
     }
 }
 
@@ -380,16 +424,17 @@ impl All {
         books: &HashMap<NodeNum, Book>,
         hellos: &HashMap<NodeNum, Said>,
         window: Window,
+        deleted_before: Option<Millis>,
         now: Millis,
     ) -> Self {
         let none = Book::default();
         let account = |n: &std::sync::Arc<Node>| {
             let said = hellos.get(&n.num).copied().unwrap_or_default();
             let book = books.get(&n.num).unwrap_or(&none);
-            account(n, book, said, window, FEW_RANGES)
+            account(n, book, said, (window, deleted_before), FEW_RANGES)
         };
         Self {
-            heading: heading(window, now),
+            heading: heading(window, deleted_before, now),
             nodes: known.nodes.iter().map(account).collect(),
         }
     }
@@ -398,10 +443,17 @@ impl All {
 impl One {
     /// Draws up the account of one node.
     #[must_use]
-    pub fn of(node: &Node, book: &Book, said: Said, window: Window, now: Millis) -> Self {
+    pub fn of(
+        node: &Node,
+        book: &Book,
+        said: Said,
+        window: Window,
+        deleted_before: Option<Millis>,
+        now: Millis,
+    ) -> Self {
         Self {
-            heading: heading(window, now),
-            account: account(node, book, said, window, MANY_RANGES),
+            heading: heading(window, deleted_before, now),
+            account: account(node, book, said, (window, deleted_before), MANY_RANGES),
             boots: boots(book),
             boots_left_off: book.boots.len().saturating_sub(BOOTS),
         }
@@ -417,6 +469,9 @@ pub enum FileError {
     /// Written by a version without this ledger.
     #[error("{0} was written by an older version; start the gateway once to bring it up to date")]
     Old(PathBuf),
+    /// Its schema is a newer one.
+    #[error(transparent)]
+    Newer(#[from] journal::contents::Unusable),
     /// No such node.
     #[error("no node `{0}`; `sen ledger` without --node lists them")]
     NoSuchNode(String),
@@ -456,6 +511,7 @@ pub fn from_file(
     }
     let c = journal::open_reader(&path)?;
     let version: i64 = c.query_row("PRAGMA user_version", [], |r| r.get(0))?;
+    journal::contents::not_newer(version, &path)?;
     if version < journal::LEDGER_VERSION {
         return Err(FileError::Old(path));
     }
@@ -470,13 +526,14 @@ pub fn from_file(
     };
     let books = books_of(&c, node.map(|n| n.num), window.from)?;
     let hellos = hellos(&c)?;
+    let deleted = deleted_before(&c)?;
     Ok(match node {
         Some(node) => {
             let book = books.get(&node.num).cloned().unwrap_or_default();
             let said = hellos.get(&node.num).copied().unwrap_or_default();
-            FromFile::One(Box::new(One::of(node, &book, said, window, now)))
+            FromFile::One(Box::new(One::of(node, &book, said, window, deleted, now)))
         }
-        None => FromFile::All(All::of(&known, &books, &hellos, window, now)),
+        None => FromFile::All(All::of(&known, &books, &hellos, window, deleted, now)),
     })
 }
 

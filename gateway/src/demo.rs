@@ -12,7 +12,7 @@ use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 use sen_sim::{Fleet, FleetConfig, NodeSpec, Pace, Password, demo_fleet};
 
-use crate::config::{Broker, Config};
+use crate::config::{Broker, Config, Keep};
 use crate::registry::{self, Farm, Generated, NodeEntry, Plot, RegistryFile};
 use crate::serve::{self, Gateway};
 
@@ -61,6 +61,7 @@ pub async fn run(demo: Demo, stopped: impl Future<Output = ()>) -> anyhow::Resul
             open: true,
         },
         fold_every: Duration::from_secs(3_600),
+        keep: Keep::default(),
         influx: None,
         web: demo.web,
     };

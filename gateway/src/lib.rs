@@ -9,6 +9,7 @@ pub mod clock;
 pub mod completeness;
 pub mod config;
 pub mod demo;
+pub mod disk;
 pub mod influx;
 pub mod ingest;
 pub mod journal;

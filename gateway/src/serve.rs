@@ -16,6 +16,7 @@ use crate::config::{Broker, Config};
 use crate::influx::{self, Sink};
 use crate::ingest::Ingest;
 use crate::ingest::refusals::Refusals;
+use crate::journal::retention::{self, Retention};
 use crate::journal::{Folder, Journal, OpenError, ReadError, StoreError};
 use crate::live::Live;
 use crate::registry::Known;
@@ -101,24 +102,50 @@ impl Gateway {
     ) -> Result<Self, StartError> {
         let clock = Clock::system();
         let dir = config.data_dir.clone();
-        let journal = tokio::task::spawn_blocking(move || Journal::open(&dir))
-            .await
-            .map_err(|_| ReadError::Closed)??;
+        let journal = tokio::task::spawn_blocking(move || {
+            retention::make_way(&dir);
+            Journal::open(&dir)
+        })
+        .await
+        .map_err(|_| ReadError::Closed)??;
         // Bind first: a taken address is said before anything else happens.
         let listener = web::bind(config.web).await?;
         let web_addr = listener.local_addr().unwrap_or(config.web);
-        let known = Known::load(&journal).await?;
+        let known = journal.insist(async || Known::load(&journal).await).await?;
         let refusals = Arc::new(Refusals::default());
-        let ingest = Ingest::new(journal.clone(), known.clone(), refusals.clone(), clock);
+        let ingest = Ingest::new(
+            journal.clone(),
+            known.clone(),
+            refusals.clone(),
+            clock.clone(),
+        );
+        let clocks = ingest.clocks();
+        let cursors: &[&str] = if config.influx.is_some() {
+            &[influx::CURSOR]
+        } else {
+            &[]
+        };
         journal
-            .keep_cursors(if config.influx.is_some() {
-                &[influx::CURSOR]
-            } else {
-                &[]
-            })
+            .insist(async || journal.keep_cursors(cursors).await)
             .await?;
         let live = Live::default();
-        let at = live.load(&journal, &known).await?;
+        let at = journal
+            .insist(async || live.load(&journal, &known).await)
+            .await?;
+        // The log says when its last row arrived; where all is folded, the newest reading stands for it.
+        let newest = match journal
+            .insist(async || journal.last_received().await)
+            .await?
+        {
+            Some(at) => at,
+            None => live.all().iter().map(|l| l.received_at).max().unwrap_or(0),
+        };
+        if let Some(behind_ms) = clock.starts_after(newest) {
+            tracing::warn!(
+                "the system's clock is wrong, {behind_ms} ms behind the newest reading: nodes are not told the time until it \
+                 is set; check NTP"
+            );
+        }
 
         let (doors, rest) = (CancellationToken::new(), CancellationToken::new());
         let mut tasks = vec![
@@ -126,6 +153,19 @@ impl Gateway {
             tokio::spawn(Folder::new(journal.clone(), config.fold_every).run(rest.clone())),
             tokio::spawn(known.clone().follow(journal.clone(), rest.clone())),
         ];
+        let disk = retention::SharedStatus::default();
+        let retention = Retention::new(
+            journal.clone(),
+            &config.data_dir,
+            config.keep,
+            clock.clone(),
+            disk.clone(),
+        )
+        .map_err(|source| OpenError::Directory {
+            path: config.data_dir,
+            source,
+        })?;
+        tasks.push(tokio::spawn(retention.run(rest.clone())));
         let state = Arc::new(DoorState::default());
         let (mqtt, door_mode, door) = match config.broker {
             Broker::Embedded { listen, open } => {
@@ -160,7 +200,7 @@ impl Gateway {
                     config.name.clone(),
                     journal.clone(),
                     known.clone(),
-                    clock,
+                    clock.clone(),
                     state.clone(),
                 )?;
                 let letters = sink.dead_letters();
@@ -177,10 +217,12 @@ impl Gateway {
             known: known.clone(),
             live,
             refusals,
+            clocks,
             door: state,
             door_mode,
             influx,
             dead_letters,
+            disk,
             metrics,
             clock,
             stop: rest.clone(),
@@ -222,6 +264,9 @@ impl Gateway {
             if tokio::time::timeout(PAGES, task).await.is_err() {
                 abort.abort();
             }
+        }
+        if let Some(e) = self.journal.failing() {
+            tracing::error!("stopped while readings were not stored: {e}");
         }
         self.journal.close().await;
     }

@@ -4,13 +4,14 @@
 //! machines, or of a quiet and a busy hour, can't be compared: all systems are measured in one
 //! run, and the table says what fsync cost meanwhile.
 
+mod backlog;
 mod measure;
 mod mosquitto;
 mod node_red;
 mod sen;
 mod source;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 
 use measure::{Figures, table};
@@ -36,6 +37,9 @@ struct Options {
     /// Seconds of the steady part; 0 leaves it out.
     #[arg(long, default_value_t = 20)]
     steady: usize,
+    /// Readings of the backlog, rounded up to whole messages of all clients.
+    #[arg(long, default_value_t = 1_000_000)]
+    backlog: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -50,6 +54,8 @@ enum System {
     MosquittoSubscriber,
     /// Mosquitto, Node-RED, InfluxDB.
     NodeRed,
+    /// Sen after an outage of InfluxDB, beside a plain loader; the run fails when it is too slow or too large.
+    Backlog,
 }
 
 // One thread: the generator shares two cores with what it measures.
@@ -62,6 +68,7 @@ async fn main() -> Result<()> {
         options.systems.clone()
     };
     let mut rows: Vec<Figures> = Vec::new();
+    let mut backlog = Ok(());
     for system in systems {
         eprintln!("--- {system:?}");
         let figures = match system {
@@ -70,6 +77,11 @@ async fn main() -> Result<()> {
             System::Mosquitto => mosquitto::burst(&options, false).await,
             System::MosquittoSubscriber => mosquitto::burst(&options, true).await,
             System::NodeRed => node_red::burst(&options).await,
+            System::Backlog => {
+                let local = tokio::task::LocalSet::new();
+                backlog = local.run_until(backlog::run(&options)).await;
+                continue;
+            }
         };
         match figures {
             Ok(figures) => {
@@ -79,6 +91,8 @@ async fn main() -> Result<()> {
             Err(error) => eprintln!("{system:?} could not be measured: {error:#}"),
         }
     }
-    println!("{}", table(&options, &rows));
-    Ok(())
+    if !rows.is_empty() {
+        println!("{}", table(&options, &rows));
+    }
+    backlog.context("backlog")
 }

@@ -41,6 +41,29 @@ pub(crate) fn name(i: usize) -> String {
     format!("node-{:02}", i + 1)
 }
 
+/// Message `k` of a client as the gateway writes it in line protocol.
+pub(crate) fn line(from: i64, client: usize, k: usize) -> String {
+    let plots = [
+        ("binh", "ao"),
+        ("binh", "ruong"),
+        ("hoa", "ao"),
+        ("hoa", "ruong"),
+    ];
+    let (farm, plot) = plots[client % plots.len()];
+    let at = from + 1000 * i64::try_from(k).unwrap_or(0);
+    let r = digits(client, k);
+    format!(
+        "reading,coop=Sen,farm={farm},plot={farm}-{plot},node={} air_temperature=27.{r:02},air_humidity=81.{r:02},\
+         soil_moisture=33.{r:02},soil_temperature=26.{r:02},water_level=12.{r:02},conductivity=1.{r:02} {at}",
+        name(client)
+    )
+}
+
+/// Values that move: equal ones would compress better than real ones do.
+fn digits(client: usize, k: usize) -> usize {
+    (k * 31 + client * 7) % 97
+}
+
 impl Source for Nodes {
     fn who(&self, client: usize) -> Who {
         let mut who = who(&name(client));
@@ -58,8 +81,7 @@ impl Source for Nodes {
     fn payload(&self, client: usize, k: usize) -> Bytes {
         let k = self.skip + k;
         let at = self.from + 1000 * i64::try_from(k).unwrap_or(0);
-        // Values that move: equal ones would compress better than real ones do.
-        let r = (k * 31 + client * 7) % 97;
+        let r = digits(client, k);
         format!(
             "[{{\"bt\":{}.{:03},\"boot\":{BOOT},\"seq\":{},\"n\":\"at\",\"v\":27.{r:02}}},\
              {{\"n\":\"ah\",\"v\":81.{r:02}}},{{\"n\":\"sm\",\"v\":33.{r:02}}},\

@@ -1,91 +1,14 @@
 // Looks at the phone page as a farmer would: `node page.mjs URL DICTIONARIES`.
 //
 // URL is a gateway that runs `sen demo`, DICTIONARIES the folder with the page's vi.ts and en.ts.
-// Prints `ok NAME DETAIL` or `fail NAME DETAIL` a finding; `wait killed` when the test has to kill
-// the gateway, and goes on when it is sent a line. Times are counted from SEN_STARTED_AT (ms).
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { chromium } from "playwright-core";
+// Waits for the test at `open` (and is told when the gateway was started, in ms), `killed` and `restarted`.
+import { must, open, shot, wait } from "./eyes.mjs";
 
 const [url, dictionaries] = process.argv.slice(2);
-const shots = process.env.SEN_SCREENSHOTS;
-const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-
-const say = (good, name, detail = "") => console.log(`${good ? "ok" : "fail"} ${name} ${detail}`.trim());
-
-/** Runs one look; what it throws is a bad finding, not the end. */
-async function look(name, what) {
-  try {
-    say(true, name, (await what()) ?? "");
-  } catch (error) {
-    say(false, name, String(error.message ?? error).split("\n")[0]);
-    await page.screenshot({ path: join(shots, `failed-${name}.png`) }).catch(() => {});
-  }
-}
-
-function must(good, message) {
-  if (!good) throw new Error(message);
-}
-
-/** The texts of a language that stand for themselves; a language's own name is shown in every language. */
-function words(language) {
-  const source = readFileSync(join(dictionaries, `${language}.ts`), "utf8");
-  const found = [...source.matchAll(/^\s*"(?!language\.name)[\w.]+":\s*"((?:[^"\\]|\\.)*)"/gm)].map((m) => JSON.parse(`"${m[1]}"`));
-  return new Set(found.filter((text) => !text.includes("{") && text.length > 3));
-}
-
-/** Every piece of text on screen, and the labels that a screen reader speaks; not the language button. */
-const texts = () =>
-  page.evaluate(() => {
-    const found = [];
-    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-    while (walk.nextNode()) {
-      if (walk.currentNode.parentElement.closest("[data-testid=lang], script, style")) continue;
-      const text = walk.currentNode.textContent.trim();
-      if (text) found.push(text);
-    }
-    for (const element of document.querySelectorAll("[aria-label]:not([data-testid=lang])")) {
-      found.push(element.getAttribute("aria-label"));
-    }
-    return found;
-  });
-
-const vi = words("vi");
-const en = words("en");
-const onlyVi = new Set([...vi].filter((w) => !en.has(w)));
-const onlyEn = new Set([...en].filter((w) => !vi.has(w)));
-
-async function oneLanguage() {
-  const code = await page.evaluate(() => document.documentElement.lang);
-  const [own, other] = code === "vi" ? [onlyVi, onlyEn] : [onlyEn, onlyVi];
-  const seen = await texts();
-  must(seen.some((t) => own.has(t)), `lang=${code} and not one of its words`);
-  const strays = seen.filter((t) => other.has(t));
-  must(strays.length === 0, `lang=${code} and ${strays.slice(0, 3).join(" | ")}`);
-  return code;
-}
-
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--no-sandbox", "--disable-dev-shm-usage"],
-});
-const context = await browser.newContext({
-  viewport: { width: 390, height: 844 },
-  deviceScaleFactor: 2,
-  isMobile: true,
-  hasTouch: true,
-  locale: "vi-VN",
-  timezoneId: "Asia/Ho_Chi_Minh",
-});
-const page = await context.newPage();
-page.setDefaultTimeout(30_000);
-const complaints = [];
-page.on("pageerror", (error) => complaints.push(String(error)));
+const { page, look, oneLanguage, close } = await open(dictionaries, 390, 844);
 
 // The browser is ready before the gateway is started: its own start is not what is measured.
-console.log("wait open");
-const started = Number((await lines.next()).value);
+const started = Number(await wait("open"));
 
 const row = page.locator('[data-testid^="channel-"]');
 const shown = () => row.locator('[data-testid="value"] data').allInnerTexts();
@@ -122,7 +45,7 @@ await look("live", async () => {
   const state = await page.getByTestId("conn").getAttribute("data-state");
   must(state === "live", `conn says ${state}`);
 });
-await page.screenshot({ path: join(shots, "plots-390.png"), fullPage: true });
+await page.screenshot({ path: shot("plots-390"), fullPage: true });
 
 for (const path of ["#/", "#/plots", "#/more"]) {
   await look(`language${path.replace("#/", "-") || "-today"}`, async () => {
@@ -132,7 +55,7 @@ for (const path of ["#/", "#/plots", "#/more"]) {
     await page.getByTestId("lang").click();
     await page.waitForFunction((old) => document.documentElement.lang !== old, first);
     const second = await oneLanguage();
-    await page.screenshot({ path: join(shots, `page${path.replace("#/", "-")}-${second}.png`), fullPage: true });
+    await page.screenshot({ path: shot(`page${path.replace("#/", "-")}-${second}`), fullPage: true });
     await page.getByTestId("lang").click();
     return `${first}, ${second}`;
   });
@@ -147,7 +70,7 @@ await look("completeness", async () => {
   must(days === 14, `${days} days`);
   must((await complete.locator(".bar").count()) === days, "not a bar a day");
   await oneLanguage();
-  await complete.screenshot({ path: join(shots, "completeness.png") });
+  await complete.screenshot({ path: shot("completeness") });
   return (await complete.locator("p").first().innerText()).trim();
 });
 
@@ -169,7 +92,7 @@ await look("chart", async () => {
     });
     drawn.push(`${range} ${await painted.jsonValue()}`);
     await oneLanguage();
-    await page.screenshot({ path: join(shots, `chart-${range}.png`) });
+    await page.screenshot({ path: shot(`chart-${range}`) });
   }
   return drawn.join(", ");
 });
@@ -184,7 +107,7 @@ await look("width-320", async () => {
       await page.waitForTimeout(300);
       const width = await page.evaluate(() => document.documentElement.scrollWidth);
       if (width > 320) wide.push(`${path} ${width}`);
-      await page.screenshot({ path: join(shots, `w320-${path.replace(/\W+/g, "-")}-${language}.png`) });
+      await page.screenshot({ path: shot(`w320-${path.replace(/\W+/g, "-")}-${language}`) });
       await page.getByTestId("lang").click();
     }
   }
@@ -207,25 +130,19 @@ await look("touch-targets", async () => {
 await page.goto(`${url}/#/plots`);
 await row.first().waitFor();
 const before = await row.count();
-console.log("wait killed");
-await lines.next();
+await wait("killed");
 await look("lost", async () => {
   await page.waitForSelector('[data-testid="conn"][data-state="lost"]');
   await page.getByTestId("banner").waitFor();
   must((await row.count()) === before, "what was on screen is gone");
   must((await shown()).length > 0, "no values any more");
   await oneLanguage();
-  await page.screenshot({ path: join(shots, "lost.png") });
+  await page.screenshot({ path: shot("lost") });
 });
 
-console.log("wait restarted");
-await lines.next();
+await wait("restarted");
 await look("regained", async () => {
   await page.waitForSelector('[data-testid="conn"][data-state="live"]', { timeout: 60_000 });
 });
 
-await look("errors", async () => {
-  must(complaints.length === 0, complaints.slice(0, 2).join(" | "));
-});
-await browser.close();
-process.exit(0);
+await close();

@@ -322,6 +322,7 @@ mod tests {
             channel: "ph".to_owned(),
             at,
             value,
+            estimated: false,
             fault: value.is_none().then(|| "other".into()),
         }
     }

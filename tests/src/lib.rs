@@ -31,6 +31,7 @@ pub mod promises;
 pub mod proxy;
 pub mod rough;
 pub mod sen;
+pub mod small_disk;
 pub mod storm;
 pub mod victoria;
 pub mod wait;

@@ -286,15 +286,7 @@ impl Running {
     /// # Errors
     /// When the process is gone.
     pub fn rss_kib(&self) -> Result<(u64, u64)> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
-        let field = |name: &str| -> Result<u64> {
-            let line = status
-                .lines()
-                .find_map(|l| l.strip_prefix(name))
-                .with_context(|| format!("no {name} in /proc status"))?;
-            Ok(line.trim().trim_end_matches(" kB").trim().parse()?)
-        };
-        Ok((field("VmRSS:")?, field("VmHWM:")?))
+        rss_of(self.pid())
     }
 }
 
@@ -330,6 +322,22 @@ pub fn cpu_of(pid: u32) -> Result<Duration> {
         .map(|f| f.parse::<f64>().unwrap_or(0.0))
         .sum();
     Ok(Duration::from_secs_f64(ticks / TICKS))
+}
+
+/// Resident memory of a process in KiB: now, and at its peak.
+///
+/// # Errors
+/// When it is gone.
+pub fn rss_of(pid: u32) -> Result<(u64, u64)> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let field = |name: &str| -> Result<u64> {
+        let line = status
+            .lines()
+            .find_map(|l| l.strip_prefix(name))
+            .with_context(|| format!("no {name} in /proc status"))?;
+        Ok(line.trim().trim_end_matches(" kB").trim().parse()?)
+    };
+    Ok((field("VmRSS:")?, field("VmHWM:")?))
 }
 
 /// The last `lines` lines of a text.

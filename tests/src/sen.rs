@@ -176,6 +176,9 @@ pub struct Dumped {
     /// Fault.
     #[serde(default)]
     pub fault: Option<serde_json::Value>,
+    /// The time was worked out afterwards.
+    #[serde(default)]
+    pub estimated: bool,
 }
 
 /// A gateway.
@@ -357,6 +360,42 @@ impl Sen {
             .lines()
             .map(|line| serde_json::from_str(line).with_context(|| format!("dump: {line}")))
             .collect()
+    }
+
+    /// Waits until the log is folded to the end. The journal must fold often: `fold_every = "1s"`.
+    ///
+    /// # Errors
+    /// When it takes too long or the journal can't be dumped.
+    pub async fn folded(&self) -> Result<()> {
+        wait::until("everything to be folded", wait::PATIENCE, || async {
+            let folded = self.dump()?.iter().all(|r| r.boot.is_none());
+            Ok(folded.then_some(()))
+        })
+        .await
+    }
+
+    /// Stops it, and has it fold once an hour from the next start on: what comes then stays in the log.
+    ///
+    /// # Errors
+    /// When it does not stop or its configuration can't be written.
+    pub fn stop_folding(&mut self) -> Result<()> {
+        self.terminate(wait::PATIENCE)?;
+        let config = std::fs::read_to_string(self.config())?.replace("\"1s\"", "\"1h\"");
+        Ok(std::fs::write(self.config(), config)?)
+    }
+
+    /// Makes the stopped gateway's log one that was received `ms` later, as if its clock had been ahead.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn received_later(&self, ms: i64) -> Result<()> {
+        let database = rusqlite::Connection::open(self.dir().join("data/sen.db"))?;
+        // Rows without checksum, as the first version wrote them: with one they would be taken for damaged.
+        database.execute(
+            "UPDATE log SET received = received + ?1, body = substr(body, 2, length(body) - 5)",
+            [ms],
+        )?;
+        Ok(())
     }
 
     /// One node from `/api/v1/nodes`.

@@ -56,7 +56,7 @@ async fn chaos(size: Size, mut store: Store, mosquitto: Option<Mosquitto>) -> Re
     let plan = storm::plan(&mut dice, size.kills, size.broker, 1);
     eprintln!("{plan:.3?}");
     // A third of the time too, and longer than the sink's own time-out.
-    let least = Duration::from_secs(if nightly() { 25 } else { 5 });
+    let least = Duration::from_secs(if nightly() { 45 } else { 5 });
     let mut storm = Storm::new(sen, store, mosquitto, least);
     let herd = Herd::start(links.addr(), &setup.nodes, size.each)?;
     let readings = herd.readings();
@@ -93,6 +93,11 @@ async fn chaos(size: Size, mut store: Store, mosquitto: Option<Mosquitto>) -> Re
         links.cuts(),
         storm.gone,
         storm.hung,
+    );
+    ensure!(
+        !nightly() || storm.gone * 3 >= whole,
+        "the store was gone for {:.1?} of {whole:.1?} only",
+        storm.gone
     );
     let lag = storm.sen.lag().await?;
     ensure!(lag == 0, "{lag} left");

@@ -30,6 +30,11 @@ mode = "embeded"
 api = "v3"
 url = "not an address"
 batch_age = "soon"
+[journal]
+keep_days = 30
+least_days = 31
+max_size = "2 gigs"
+keep_fre = "1 GB"
 [web]
 listen = "everywhere"
 prot = 80
@@ -43,6 +48,9 @@ prot = 80
         "mode",
         "api",
         "batch_age",
+        "least_days",
+        "max_size",
+        "did you mean `keep_free`",
         "listen",
         "prot",
     ] {

@@ -82,16 +82,10 @@ async fn a_journal_of_this_version() -> Result<()> {
     send(&sen, "node-02", Some((BOOT + 5, 0)), from).await?;
     send(&sen, "node-03", None, from).await?;
     sen.drained(wait::PATIENCE).await?;
-    wait::until("everything to be folded", wait::PATIENCE, || async {
-        let folded = sen.dump()?.iter().all(|r| r.boot.is_none());
-        Ok(folded.then_some(()))
-    })
-    .await?;
-    sen.terminate(wait::PATIENCE)?;
+    sen.folded().await?;
+    sen.stop_folding()?;
 
     // In the log: the next boot, a repeat, and what InfluxDB has not taken.
-    let config = fs::read_to_string(sen.config())?.replace("\"1s\"", "\"1h\"");
-    fs::write(sen.config(), config)?;
     influx.set_mood(Mood::Hanging);
     sen.restart().await?;
     for first in [0, 0, 4] {

@@ -1,14 +1,13 @@
 //! What the machine refuses: a port, a folder, room on the disk.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use sen_tests::device::{Device, Keeps};
 use sen_tests::process::TestDir;
 use sen_tests::sen::{Sen, Setup, who};
+use sen_tests::small_disk::SmallDisk;
 use sen_tests::{promises, wait};
 
 /// It fails at once, with one line for people that names what is wrong.
@@ -60,51 +59,6 @@ async fn a_folder_that_cannot_be_is_one_clear_line() -> Result<()> {
     assert!(error.contains(&file.display().to_string()), "{error}");
     assert!(!error.contains("panicked"), "{error}");
     Ok(())
-}
-
-/// A file system of its own that is unmounted at the end.
-struct SmallDisk(TestDir);
-
-impl SmallDisk {
-    fn mount(megabytes: u32) -> Result<Option<Self>> {
-        let dir = TestDir::new()?;
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"])
-            .arg(dir.path())
-            .output()?;
-        if mounted.status.success() {
-            return Ok(Some(Self(dir)));
-        }
-        eprintln!(
-            "SKIPPED, can't mount: {}",
-            String::from_utf8_lossy(&mounted.stderr)
-        );
-        Ok(None)
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn fill(&self) -> Result<()> {
-        // dd ends with an error when the disk is full, which is what is wanted.
-        let _ = Command::new("dd")
-            .args(["if=/dev/zero", "bs=4096"])
-            .arg(format!("of={}", self.path().join("filler").display()))
-            .output()?;
-        Ok(())
-    }
-
-    fn make_room(&self) -> Result<()> {
-        Ok(fs::remove_file(self.path().join("filler"))?)
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: a gateway that failed to end still holds files there.
-        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -254,6 +254,21 @@ async fn dead_letters_are_sent_again() -> Result<()> {
     assert_eq!(list["total"], refused, "{list}");
     let reason = list["letters"][0]["reason"].as_str().unwrap_or_default();
     ensure!(reason.contains("outside the retention policy"), "{list}");
+    assert_eq!(list["kinds"][0]["total"], refused, "{list}");
+    assert_eq!(list["kinds"][0]["reason"], reason);
+    // Each says what it holds, as it was sent.
+    for letter in list["letters"].as_array().into_iter().flatten() {
+        let at = letter["at"].as_i64().unwrap_or_default();
+        ensure!(letter["node"] == "node-01" && unwanted(at), "{letter}");
+        let reading = &letter["readings"][0];
+        let line = letter["line"].as_str().unwrap_or_default();
+        let field = format!(
+            "{}={}",
+            reading["channel"].as_str().unwrap_or_default(),
+            reading["value"].as_f64().unwrap_or_default()
+        );
+        ensure!(line.contains(&field), "{field} is not in {line}");
+    }
     let id = list["letters"][0]["id"].as_i64();
 
     let resend = |body: serde_json::Value| {

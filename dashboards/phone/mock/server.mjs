@@ -1,14 +1,15 @@
 // A gateway to look at the page with, when there is no gateway: serves dist/ and made-up answers of its API.
-// Development only. `node mock/server.mjs [port] [many|one|silent|calm|empty]`
+// Development only. `node mock/server.mjs [port] [many|one|silent|calm|empty|full]`
 //
-// many (default): two farms with stale, faulty, estimated, missing and unknown things; one: one of its farms;
-// silent: no node sends; calm: nothing to do; empty: nothing registered.
+// many (default): two farms with stale, faulty, estimated, missing and unknown things, wrong clocks and refused points; one: one of its farms;
+// silent: no node sends; calm: nothing to do; empty: nothing registered; full: the gateway's disk is.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 
 const port = Number(process.argv[2] ?? 8090);
 const scenario = process.argv[3] ?? "many";
+const storing = scenario !== "full";
 const dist = new URL("../dist/", import.meta.url).pathname;
 
 const MINUTE = 60_000;
@@ -75,8 +76,11 @@ const node = (id, plot, name, age, more = {}) => ({
   received: age === null ? 0 : 14_400,
   missing: 0,
   dropped: age === null ? null : 0,
+  clock: age === null ? null : { state: "right", offset_ms: null, jumps: 0, jumped_at: null, jump_ms: null },
   ...more,
 });
+
+const jumped = (state, jump_ms) => ({ state, offset_ms: state === "right" ? null : jump_ms, jumps: 1, jumped_at: Date.now() - 5 * HOUR, jump_ms });
 
 const nodes = () => {
   if (scenario === "empty") return [];
@@ -84,8 +88,8 @@ const nodes = () => {
   const old = scenario === "calm" ? 2 * MINUTE : 5 * HOUR;
   const all = [
     node("ruong-dong-1", "ruong-dong", "Ruộng Đông 1", 2 * MINUTE + silent),
-    node("ruong-dong-2", "ruong-dong", "Ruộng Đông 2", old + silent, { received: 14_398, missing: 2, dropped: 2, reset_reason: "brownout", battery_mv: 3310, rssi_dbm: -88 }),
-    node("ao-2", "ao-2", "Ao số 2", 20_000 + silent, { rssi_dbm: -58 }),
+    node("ruong-dong-2", "ruong-dong", "Ruộng Đông 2", old + silent, { received: 14_398, missing: 2, dropped: 2, reset_reason: "brownout", battery_mv: 3310, rssi_dbm: -88, clock: jumped("ahead", 26 * HOUR) }),
+    node("ao-2", "ao-2", "Ao số 2", 20_000 + silent, { rssi_dbm: -58, clock: jumped("right", -2 * HOUR) }),
     node("vuon-1", "vuon-quyt", "Vườn quýt", 3 * MINUTE + silent),
   ];
   return scenario === "calm" || scenario === "silent" ? all : [...all, node("ao-3", "ao-3", "Ao số 3", null)];
@@ -133,7 +137,7 @@ const farms = () => (scenario === "empty" ? [] : scenario === "many" ? FARMS : F
 function overview() {
   const withChannels = (plot) => ({ ...plot, channels: CHANNELS.filter(([, own]) => own === plot.id).map((channel) => latest(channel, true)) });
   const own = farms().map((farm) => ({ ...farm, plots: farm.plots.map(withChannels) }));
-  return { now: Date.now(), demo: true, farms: own, nodes: nodes().filter((entry) => own.some((farm) => farm.id === entry.farm)) };
+  return { now: Date.now(), demo: true, ...system(), farms: own, nodes: nodes().filter((entry) => own.some((farm) => farm.id === entry.farm)) };
 }
 
 function history(query) {
@@ -141,7 +145,7 @@ function history(query) {
   if (!channel) return null;
   const [from, to, buckets] = ["from", "to", "buckets"].map((name) => Number(query.get(name)));
   const bucket = Math.max((to - from) / buckets, 5 * MINUTE);
-  const out = { node: channel[0], channel: channel[2], unit: channel[3], from, to, bucket_ms: bucket, gap_ms: Math.max(3 * bucket, 15 * MINUTE), t: [], mean: [], min: [], max: [], n: [] };
+  const out = { node: channel[0], channel: channel[2], unit: channel[3], from, to, bucket_ms: bucket, gap_ms: Math.max(3 * bucket, 15 * MINUTE), t: [], mean: [], min: [], max: [], n: [], estimated: [] };
   // Nothing before the node was set up, eleven days ago.
   const end = Math.min(to, latest(channel, false).at);
   for (let time = Math.max(from, to - 11 * 24 * HOUR); time < end; time += bucket) {
@@ -154,6 +158,7 @@ function history(query) {
     out.min.push(failed ? null : channel[2] === "water_level" ? mean - spread : Math.max(mean - spread, 0));
     out.max.push(failed ? null : mean + spread);
     out.n.push(failed ? 0 : Math.round(bucket / (5 * MINUTE)));
+    out.estimated.push(channel[7]?.estimated && time > to - 6 * HOUR && time < to - 3 * HOUR ? 1 : 0);
   }
   return out;
 }
@@ -178,7 +183,7 @@ function ledger() {
     const days = Array.from({ length: 14 }, (_, i) => {
       const age = 13 - i;
       const lost = missing > 0 && age === 1 ? 12 : missing > 0 && age === 5 ? 400 : 0;
-      return { day: date(age), received: received === 0 || age > 11 ? 0 : 1_200 - lost, missing: lost, late: lost > 0 ? 44 : 0 };
+      return { day: date(age), received: received === 0 || age > 11 ? 0 : 1_200 - lost, missing: lost, late: lost > 0 ? 44 : 0, history: !storing && age > 10 ? "deleted" : "kept" };
     });
     const ranges = [
       { count: 12, after: at(1, 14, 5), before: at(1, 15, 40) },
@@ -190,13 +195,53 @@ function ledger() {
   return { now: Date.now(), late_after_ms: HOUR, nodes: nodes().map(account) };
 }
 
+// Seven refused points of two kinds. Sent again, the first kind is taken and the second refused again.
+const KINDS = ["field type conflict: input field \"ph\" on measurement \"reading\" is type float, already exists as type integer", "points beyond retention policy"];
+let waiting = Array.from({ length: 7 }, (_, i) => ({
+  id: i + 1,
+  since: started + i * HOUR,
+  node: "ao-2",
+  at: started + i * HOUR - MINUTE,
+  readings: [
+    { channel: "ph", quantity: "ph", unit: "[pH]", value: 7.8 + i / 100, fault: null, estimated: i === 2 },
+    { channel: "salinity_2", quantity: "salinity", unit: "[ppth]", value: null, fault: "crc", estimated: false },
+  ],
+  line: "reading,node=ao-2 ph=7.8",
+  reason: KINDS[i < 4 ? 0 : 1],
+}));
+const letters = () => (scenario === "many" ? waiting : []);
+const system = () => ({ clock: { right: true, jumps: 0, last_jump: null }, dead_letters: letters().length, storing, damage: [] });
+
+function deadLetters(query) {
+  const kind = (reason) => letters().filter((letter) => letter.reason === reason);
+  const wanted = query.has("reason") ? kind(query.get("reason")) : letters();
+  const kinds = KINDS.map((reason) => ({ reason, total: kind(reason).length, since: kind(reason)[0]?.since ?? 0 })).filter(({ total }) => total > 0);
+  return { total: letters().length, kinds, letters: wanted.toReversed().slice(0, Number(query.get("limit") ?? 100)) };
+}
+
+function resend({ ids, reason }) {
+  const wanted = letters().filter((letter) => (ids?.includes(letter.id) ?? true) && (reason === undefined || letter.reason === reason));
+  const sent = wanted.filter((letter) => letter.reason === KINDS[0]);
+  waiting = waiting.filter((letter) => !sent.includes(letter));
+  return { sent: sent.length, refused: wanted.length - sent.length, left: 0, problem: null };
+}
+
 const API = {
+  "dead-letters": deadLetters,
   ledger,
   overview,
   nodes: () => overview().nodes,
   refused,
   history,
-  about: () => ({ name: "sen", version: "0.1.0", demo: true, started_at: started, now: Date.now() }),
+  health: () => ({
+    status: storing ? "ok" : "failing",
+    disk: {
+      free_bytes: storing ? 42e9 : 0,
+      deleted_before: storing ? null : Date.now() - 12 * 24 * HOUR,
+      cursors: storing ? [] : [{ name: "influx", room_pct: 84, hours_left: 7, given_up: { readings: 14_400, first_at: Date.now() - 90 * 24 * HOUR, last_at: Date.now() - 80 * 24 * HOUR } }],
+    },
+  }),
+  about: () => ({ name: "sen", version: "0.1.0", demo: true, ...system(), started_at: started, now: Date.now() }),
 };
 
 function stream(request, response) {
@@ -215,8 +260,14 @@ const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", "
 
 createServer((request, response) => {
   const url = new URL(request.url, "http://localhost");
-  const api = /^\/api\/v1\/(\w+)$/.exec(url.pathname)?.[1];
+  const api = /^\/api\/v1\/([\w-]+)$/.exec(url.pathname)?.[1];
   if (api === "stream") return stream(request, response);
+  if (url.pathname === "/api/v1/dead-letters/resend") {
+    let body = "";
+    request.on("data", (part) => (body += part));
+    request.on("end", () => response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(resend(JSON.parse(body)))));
+    return;
+  }
   if (api) {
     const answer = API[api]?.(url.searchParams) ?? null;
     response.writeHead(answer === null ? 404 : 200, { "content-type": "application/json" });

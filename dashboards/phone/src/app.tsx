@@ -2,12 +2,11 @@
 import { useEffect } from "preact/hooks";
 import { t } from "./i18n";
 import { channelOf } from "./model/store";
-import { MorePage } from "./pages/more";
 import { PlotsPage } from "./pages/plots";
 import { TodayPage } from "./pages/today";
 import { Announcer } from "./parts/announcer";
 import { Header } from "./parts/header";
-import { LazyChart } from "./parts/lazy-chart";
+import { LazyChart, LazyLetters, LazyMore } from "./parts/lazy";
 import { Nav } from "./parts/nav";
 import { type Route, route } from "./route";
 import { channelName } from "./words";
@@ -38,13 +37,15 @@ function Page({ at }: { at: Route }) {
     case "plots":
       return <PlotsPage />;
     case "more":
-      return <MorePage />;
+      return <LazyMore />;
     case "chart":
-      return <LazyChart node={at.node} channel={at.channel} />;
+      return <LazyChart key={`${at.node}/${at.channel}`} node={at.node} channel={at.channel} />;
+    case "letters":
+      return <LazyLetters />;
   }
 }
 
-const TITLES = { today: "nav.today", plots: "nav.plots", more: "nav.more" } as const;
+const TITLES = { today: "nav.today", plots: "nav.plots", more: "nav.more", letters: "letters.title" } as const;
 
 function titleOf(at: Route): string {
   if (at.page === "chart") {

@@ -9,6 +9,10 @@
 //!
 //! - [`Node`] is the state machine: it is told what time it is and what happened, and says what to publish and when to
 //!   wake it. No I/O besides the [`Storage`] that it owns, so tests drive it through years in milliseconds.
+//! - [`calibration`] makes values of raw samples before they are recorded; [`Settings`] keeps the configuration, calibrations
+//!   included, through a reset. A configuration is taken whole or not at all, and the hello says which runs and why the last
+//!   one was refused.
+//! - A node with a listen window rests: its link is down between one sending and the next, see [`session`].
 //! - [`run`] is the loop around it, over the traits [`Link`], [`Probes`] and [`Timer`]. A board's `main` (embassy) and the
 //!   host simulator (tokio) run this same code.
 //!
@@ -26,6 +30,9 @@
 #[cfg(test)]
 extern crate std;
 
+mod checksum;
+
+pub mod calibration;
 pub mod clock;
 pub mod flash;
 pub mod node;
@@ -34,6 +41,8 @@ pub mod runner;
 pub mod sample;
 pub mod schedule;
 pub mod session;
+pub mod settings;
+mod urgency;
 
 pub use clock::Stamp;
 pub use flash::FlashOutbox;
@@ -41,3 +50,4 @@ pub use node::{Identity, Node};
 pub use outbox::{Entry, RamOutbox, Storage};
 pub use runner::{Link, Probes, Timer, run};
 pub use sample::{Sample, Samples};
+pub use settings::{FlashSettings, NoSettings, Settings};

@@ -1,18 +1,24 @@
 //! The node as a state machine: told the uptime and what happened, it says what to publish and when to wake it.
 
+mod configure;
+
 use core::ops::ControlFlow;
 
 use sen_wire::{
-    Hello, Ids, NodeConfig, NodeId, Reading, Receipt, ResetReason, limits::MAX_PACK_RECORDS,
-    senml::PackWriter, topic::Kind,
+    Channel, Hello, Ids, NodeConfig, NodeId, Reading, Receipt, Refusal, ResetReason, channel,
+    config, limits::MAX_PACK_RECORDS, senml::PackWriter, topic::Kind,
 };
 
+use self::configure::restored;
 use crate::{
+    calibration::calibrated,
     clock::Clock,
     outbox::{Entry, Storage},
-    sample::Samples,
+    sample::{Sample, Samples},
     schedule::Schedule,
     session::{Session, Turn},
+    settings::{NoSettings, Settings},
+    urgency::Urgency,
 };
 
 /// Who the node is and how it came to run.
@@ -49,11 +55,22 @@ pub struct Vitals {
 /// Readings that make a pack worth sending before its time.
 const FULL_PACK: u32 = MAX_PACK_RECORDS as u32;
 
-/// A node over its outbox.
+/// A node that rests waits at least so long once connecting has failed a few times, milliseconds.
+const LEAST_PATIENCE_MS: u64 = 900_000;
+
+/// A node over its outbox and what keeps its configuration.
 #[derive(Debug)]
-pub struct Node<S> {
+pub struct Node<S, C = NoSettings> {
     identity: Identity,
     config: NodeConfig,
+    settings: C,
+    /// The channels that the board has; `None`: not known.
+    board: Option<&'static [Channel]>,
+    /// The last configuration that was refused, since one was taken.
+    refused: Option<Refusal>,
+    urgency: Urgency,
+    /// The newest reading of a sweep that passed a limit.
+    urgent: Option<Ids>,
     clock: Clock,
     schedule: Schedule,
     session: Session,
@@ -65,18 +82,37 @@ pub struct Node<S> {
     sent: Option<Ids>,
     /// When the oldest reading that was never in flight was recorded.
     waiting_since: u64,
+    /// When the newest reading was recorded, and the sample after it is due.
+    recorded_at: u64,
+    next_sample_at: u64,
     /// Receipted, but storage would not take the mark yet.
     to_acknowledge: Option<Ids>,
     storage_errors: u32,
 }
 
 impl<S: Storage> Node<S> {
-    /// Starts over what an earlier boot left in the outbox.
+    /// Starts over what an earlier boot left in the outbox. The configuration is forgotten at each reset.
     pub async fn start(
         identity: Identity,
         config: NodeConfig,
-        mut storage: S,
+        storage: S,
     ) -> Result<Self, S::Error> {
+        Self::start_with(identity, config, storage, NoSettings, None).await
+    }
+}
+
+impl<S: Storage, C: Settings> Node<S, C> {
+    /// Starts over what an earlier boot left in the outbox, with the configuration that it left in `settings`; with
+    /// `default` if there is none, or none that this firmware takes. `board`: the channels that the board has probes for; a
+    /// configuration that names others is refused.
+    pub async fn start_with(
+        identity: Identity,
+        default: NodeConfig,
+        mut storage: S,
+        mut settings: C,
+        board: Option<&'static [Channel]>,
+    ) -> Result<Self, S::Error> {
+        let (config, refused) = restored(default, &mut settings, board).await;
         let mut clock = Clock::new(identity.boot);
         let mut newest = None;
         let all = Ids { boot: 0, seq: 0 };
@@ -93,11 +129,18 @@ impl<S: Storage> Node<S> {
             clock,
             identity,
             config,
+            settings,
+            board,
+            refused,
+            urgency: Urgency::default(),
+            urgent: None,
             storage,
             next_seq: 0,
             newest,
             sent: None,
             waiting_since: 0,
+            recorded_at: 0,
+            next_sample_at: 0,
             to_acknowledge: None,
             storage_errors: 0,
         })
@@ -106,6 +149,11 @@ impl<S: Storage> Node<S> {
     /// The configuration in force.
     pub fn config(&self) -> &NodeConfig {
         &self.config
+    }
+
+    /// The last configuration that was refused, if none was taken since.
+    pub fn refused(&self) -> Option<Refusal> {
+        self.refused
     }
 
     /// Its clock.
@@ -139,13 +187,23 @@ impl<S: Storage> Node<S> {
         now.saturating_add_signed(self.schedule.next(wall) - wall)
     }
 
-    /// Takes a sweep's samples. Each gets its place in the sequence here, once.
+    /// Takes a sweep's samples and calibrates them. Each gets its place in the sequence here, once.
     pub async fn record(&mut self, now: u64, samples: &Samples) {
         self.schedule.mark_done(self.clock.wall(now));
+        self.recorded_at = now;
+        self.next_sample_at = self.sample_at(now);
+        let values: heapless::Vec<Sample, { sen_wire::limits::MAX_CONFIG_CHANNELS }> = samples
+            .as_slice()
+            .iter()
+            .map(|sample| Sample {
+                value: calibrated(&self.config, samples, sample),
+                ..*sample
+            })
+            .collect();
         let stamp = samples
             .at()
             .map_or_else(|| self.clock.stamp(now), crate::Stamp::Utc);
-        for sample in samples.as_slice() {
+        for sample in &values {
             let ids = Ids {
                 boot: self.identity.boot,
                 seq: self.next_seq,
@@ -167,11 +225,33 @@ impl<S: Storage> Node<S> {
             }
             self.newest = Some(ids);
         }
+        if self.urgency.passes(&self.config.limits, &values) {
+            self.urgent = self.newest;
+        }
     }
 
-    /// The uptime at which to connect; `None`: connected.
+    /// The uptime at which to connect; `None`: connected. A sample may bring it forward.
     pub fn connect_at(&self) -> Option<u64> {
-        self.session.connect_at()
+        self.session.connect_at(self.unsent(), self.is_urgent())
+    }
+
+    /// The uptime at which to take the link down until [`connect_at`](Self::connect_at); `None`: it stays up, or is down.
+    pub fn rest_at(&self) -> Option<u64> {
+        let listen_ms = u64::from(self.config.listen_s?) * 1000;
+        self.session.rest_at(listen_ms, self.unsent())
+    }
+
+    /// The link was taken down to rest.
+    pub fn rested(&mut self, now: u64) {
+        self.session.rested(now, self.patience_ms());
+    }
+
+    fn patience_ms(&self) -> u64 {
+        (u64::from(self.config.send_every_s) * 1000).max(LEAST_PATIENCE_MS)
+    }
+
+    fn is_urgent(&self) -> bool {
+        self.urgent > self.sent
     }
 
     /// The link is up, subscribed to the node's receipt and config topics.
@@ -181,7 +261,8 @@ impl<S: Storage> Node<S> {
 
     /// The link is down, or would not come up.
     pub fn disconnected(&mut self, now: u64) {
-        self.session.disconnected(now);
+        let patience = self.config.listen_s.map(|_| self.patience_ms());
+        self.session.disconnected(now, patience);
     }
 
     /// The next message to publish, written to the front of `buffer`: its kind and length. Call until it is `None`. The
@@ -197,7 +278,9 @@ impl<S: Storage> Node<S> {
                 Turn::Nothing => return None,
                 Turn::Hello => {
                     self.session.hello_sent();
-                    let hello = self.hello(now, vitals);
+                    let channel = self.refused.and_then(|refused| refused.channel);
+                    let channel = channel.map(Channel::code).unwrap_or_default();
+                    let hello = self.hello(now, vitals, &channel);
                     // Texts longer than the protocol allows are the board's mistake: then there is no hello, but data.
                     if let Ok(bytes) = hello.encode(buffer) {
                         return Some((Kind::Hello, bytes.len()));
@@ -258,22 +341,18 @@ impl<S: Storage> Node<S> {
                         Err(_) => self.storage_errors = self.storage_errors.saturating_add(1),
                     }
                 }
-                if self.clock.sync(now, receipt.time_ms, effect.fresh) {
+                let Some(utc_ms) = receipt.time() else {
+                    // The gateway answers and has no time to give: waiting for it is of no use.
+                    self.session.release();
+                    return;
+                };
+                if self.clock.sync(now, utc_ms, effect.fresh) {
                     self.session.release();
                     // The slots lie elsewhere now; the one that we are in was sampled when it was still called otherwise.
                     self.schedule.mark_done(self.clock.wall(now));
                 }
             }
-            Kind::Config => {
-                let Ok(config) = NodeConfig::decode(payload) else {
-                    return;
-                };
-                if config.version > self.config.version {
-                    self.schedule
-                        .set_every(config.sample_every_s, self.clock.wall(now));
-                    self.config = config;
-                }
-            }
+            Kind::Config => self.receive_config(now, payload).await,
             Kind::Pack | Kind::Hello => {}
         }
     }
@@ -287,11 +366,14 @@ impl<S: Storage> Node<S> {
             _ if newest.boot == self.identity.boot => newest.seq.saturating_add(1),
             _ => FULL_PACK,
         };
-        if waiting >= FULL_PACK {
-            Some(0)
-        } else {
-            Some(self.waiting_since + u64::from(self.config.send_every_s) * 1000)
+        // A node that rests comes for many packs at once.
+        if self.is_urgent() || waiting >= FULL_PACK && !self.session.is_resting() {
+            return Some(0);
         }
+        let due = self.waiting_since + u64::from(self.config.send_every_s) * 1000;
+        // Nothing more would come to travel with: a node that rests need not wait for it.
+        let alone = self.config.listen_s.is_some() && due <= self.next_sample_at;
+        Some(if alone { self.recorded_at } else { due })
     }
 
     /// Packs the entries from `from` on: as many as fit, are of one boot and follow each other, and are not past `end`.
@@ -350,7 +432,12 @@ impl<S: Storage> Node<S> {
         )
     }
 
-    fn hello(&self, now: u64, vitals: Vitals) -> Hello<'static> {
+    fn hello<'a>(
+        &self,
+        now: u64,
+        vitals: Vitals,
+        refused_channel: &'a heapless::String<{ channel::MAX_CODE }>,
+    ) -> Hello<'a> {
         Hello {
             firmware: Some(self.identity.firmware),
             board: Some(self.identity.board),
@@ -362,6 +449,10 @@ impl<S: Storage> Node<S> {
             dropped: Some(self.storage.dropped()),
             pending: Some(self.storage.pending()),
             uptime_ms: Some(now),
+            refused_version: self.refused.and_then(|refused| refused.version),
+            refused_reason: self.refused.map(|refused| refused.reason),
+            refused_channel: Some(refused_channel.as_str()).filter(|code| !code.is_empty()),
+            config_format: Some(config::FORMAT),
         }
     }
 }

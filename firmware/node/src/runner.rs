@@ -8,7 +8,7 @@ use core::{
 use embassy_futures::select::{Either, select};
 use sen_wire::{
     Channel,
-    limits::{MAX_CONTROL_BYTES, MAX_PACK_BYTES},
+    limits::{MAX_CONFIG_BYTES, MAX_PACK_BYTES},
     topic::Kind,
 };
 
@@ -16,6 +16,7 @@ use crate::{
     node::{Node, Vitals},
     outbox::Storage,
     sample::Samples,
+    settings::Settings,
 };
 
 /// An MQTT connection. Topics are [`sen_wire::Topic`]s of the node.
@@ -36,6 +37,9 @@ pub trait Link {
     /// Waits for the next receipt or config, written to the front of `buffer`; longer payloads are left out. Must be safe
     /// to cancel: what was not returned is returned next time.
     async fn receive(&mut self, buffer: &mut [u8]) -> Result<(Kind, usize), Self::Error>;
+
+    /// Says goodbye and takes the link down until the next connect, radio and all. Called when the node goes to rest.
+    async fn disconnect(&mut self) {}
 
     /// Received signal strength, dBm.
     fn rssi_dbm(&self) -> Option<i16> {
@@ -80,37 +84,57 @@ pub trait Timer {
 /// How long connecting or publishing may take: TCP alone would wait for many minutes on a dead link.
 const LINK_TIMEOUT_MS: u64 = 30_000;
 
+/// How long saying goodbye may take.
+const GOODBYE_MS: u64 = 2_000;
+
 /// Runs the node for ever: samples on schedule, whatever the link does, and keeps the session going. Drop the future to
 /// stop it, at any await.
-pub async fn run<S: Storage>(
-    node: &mut Node<S>,
+pub async fn run<S: Storage, C: Settings>(
+    node: &mut Node<S, C>,
     link: &mut impl Link,
     probes: &mut impl Probes,
     timer: &mut impl Timer,
 ) -> ! {
     let mut up = [0; MAX_PACK_BYTES];
-    let mut down = [0; MAX_CONTROL_BYTES];
+    let mut down = [0; MAX_CONFIG_BYTES];
     loop {
-        let at = node.connect_at().unwrap_or(0);
-        wait(core::future::pending::<()>(), at, node, probes, timer).await;
+        // A sample may bring the next connect forward.
+        while let Some(at) = node.connect_at().filter(|at| *at > timer.uptime_ms()) {
+            let down = pin!(core::future::pending::<()>());
+            step(down, at, node, probes, timer).await;
+        }
         let deadline = timer.uptime_ms() + LINK_TIMEOUT_MS;
         if let Some(Ok(())) = wait(link.connect(), deadline, node, probes, timer).await {
             node.connected(timer.uptime_ms());
-            converse(&mut up, &mut down, node, link, probes, timer).await;
+            if converse(&mut up, &mut down, node, link, probes, timer).await == End::Rest {
+                let deadline = timer.uptime_ms() + GOODBYE_MS;
+                wait(link.disconnect(), deadline, node, probes, timer).await;
+                node.rested(timer.uptime_ms());
+                continue;
+            }
         }
         node.disconnected(timer.uptime_ms());
     }
 }
 
-/// Publishes and receives until the link fails.
-async fn converse<S: Storage>(
+/// Why a conversation ended.
+#[derive(PartialEq, Eq)]
+enum End {
+    /// The link failed.
+    Failed,
+    /// There is nothing to do for now.
+    Rest,
+}
+
+/// Publishes and receives until the link fails or the node has leave to rest.
+async fn converse<S: Storage, C: Settings>(
     up: &mut [u8],
     down: &mut [u8],
-    node: &mut Node<S>,
+    node: &mut Node<S, C>,
     link: &mut impl Link,
     probes: &mut impl Probes,
     timer: &mut impl Timer,
-) {
+) -> End {
     loop {
         let vitals = Vitals {
             battery_mv: probes.battery_mv(),
@@ -127,19 +151,24 @@ async fn converse<S: Storage>(
             )
             .await;
             if !matches!(published, Some(Ok(()))) {
-                return;
+                return End::Failed;
             }
+        }
+        let rest_at = node.rest_at().unwrap_or(u64::MAX);
+        if rest_at <= timer.uptime_ms() {
+            return End::Rest;
         }
         // Cancelled when a sample was taken: it may be due to go at once.
         let event = {
             let received = pin!(link.receive(down));
-            step(received, node.wake_at(), node, probes, timer).await
+            let deadline = node.wake_at().min(rest_at);
+            step(received, deadline, node, probes, timer).await
         };
         match event {
             Event::Done(Ok((kind, length))) => {
                 node.receive(timer.uptime_ms(), kind, &down[..length]).await
             }
-            Event::Done(Err(_)) => return,
+            Event::Done(Err(_)) => return End::Failed,
             Event::Sampled | Event::Late => {}
         }
     }
@@ -152,10 +181,10 @@ enum Event<T> {
 }
 
 /// Waits for `work` until `deadline` and takes the samples that fall due meanwhile. `None`: it took too long.
-async fn wait<S: Storage, F: Future>(
+async fn wait<S: Storage, C: Settings, F: Future>(
     work: F,
     deadline: u64,
-    node: &mut Node<S>,
+    node: &mut Node<S, C>,
     probes: &mut impl Probes,
     timer: &mut impl Timer,
 ) -> Option<F::Output> {
@@ -170,10 +199,10 @@ async fn wait<S: Storage, F: Future>(
 }
 
 /// Waits for `work`, the deadline or the next sample, and takes that sample.
-async fn step<S: Storage, F: Future>(
+async fn step<S: Storage, C: Settings, F: Future>(
     work: Pin<&mut F>,
     deadline: u64,
-    node: &mut Node<S>,
+    node: &mut Node<S, C>,
     probes: &mut impl Probes,
     timer: &mut impl Timer,
 ) -> Event<F::Output> {

@@ -9,6 +9,8 @@ pub struct Sample {
     pub channel: Channel,
     /// What came out.
     pub value: Value,
+    /// A number that is in the probe's own terms, and none of the channel's until it is calibrated.
+    pub raw: bool,
 }
 
 /// One sweep over the probes: all its samples share one instant.
@@ -24,6 +26,16 @@ impl Samples {
         self.push(Sample {
             channel: channel.into(),
             value: Value::Number(value),
+            raw: false,
+        });
+    }
+
+    /// Adds a raw value, such as the millivolts of an analog probe: the channel's calibration makes a value of it.
+    pub fn raw(&mut self, channel: impl Into<Channel>, raw: Decimal) {
+        self.push(Sample {
+            channel: channel.into(),
+            value: Value::Number(raw),
+            raw: true,
         });
     }
 
@@ -32,6 +44,7 @@ impl Samples {
         self.push(Sample {
             channel: channel.into(),
             value: Value::Fault(fault),
+            raw: false,
         });
     }
 

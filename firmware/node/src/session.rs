@@ -3,6 +3,11 @@
 //! MQTT's own acknowledgement speaks for one hop and is not looked at here. A pack stays in flight until receipts have
 //! named all its readings; it goes again after a time-out and after each reconnect. Readings are freed from the front only:
 //! storage has one mark. A pack that is receipted out of turn waits, done, for those before it.
+//!
+//! **Rest.** A node whose configuration names a listen window takes its link down when the window is over and everything is
+//! receipted, and connects again when it has something to send. Receipts that do not come keep it up for
+//! [`OVERTIME_MS`] at most; where connecting fails time and again it tries no oftener than it would have sent, so that an
+//! outage of the network does not empty the battery.
 
 use sen_wire::{Ids, Receipt};
 
@@ -27,6 +32,15 @@ const CLOCK_GRACE_MS: u64 = 10_000;
 
 /// Wait after storage could not be read.
 const STORAGE_RETRY_MS: u64 = 10_000;
+
+/// How long after its listen window a node that rests waits for receipts.
+pub const OVERTIME_MS: u64 = 60_000;
+
+/// Failures in a row after which a node that rests no longer hurries.
+const PATIENT_FROM: u32 = 3;
+
+/// All nodes sample in the same second; those that rest connect within so many milliseconds after it.
+const SPREAD_MS: u64 = 20_000;
 
 /// A pack under way: readings `first..=last` of one boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +85,10 @@ pub(crate) struct Session {
     resend_ms: u64,
     failures: u32,
     reconnect_at: u64,
+    /// The same for a reading that can't wait.
+    hurried_at: u64,
+    /// Down because there was nothing to do, not because it failed.
+    resting: bool,
     jitter: u64,
 }
 
@@ -89,21 +107,55 @@ impl Session {
             resend_ms: RESEND_MS,
             failures: 0,
             reconnect_at: 0,
+            hurried_at: 0,
+            resting: false,
             jitter,
         }
     }
 
-    /// When to connect; `None`: connected.
-    pub(crate) fn connect_at(&self) -> Option<u64> {
-        if self.connected_at.is_some() {
-            None
-        } else {
-            Some(self.reconnect_at)
+    /// When to connect; `None`: connected. `unsent` as for [`turn`](Self::turn); `urgent`: it can't wait.
+    pub(crate) fn connect_at(&self, unsent: Option<u64>, urgent: bool) -> Option<u64> {
+        match (self.connected_at, urgent) {
+            (Some(_), _) => None,
+            (None, true) => Some(self.hurried_at),
+            (None, false) if self.resting => {
+                Some(unsent.map_or(u64::MAX, |at| at.saturating_add(self.jitter % SPREAD_MS)))
+            }
+            (None, false) => Some(self.reconnect_at),
         }
+    }
+
+    /// True while the link is down because there was nothing to do.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.resting
+    }
+
+    /// When a node with this listen window shall take its link down; `None`: it is down.
+    pub(crate) fn rest_at(&self, listen_ms: u64, unsent: Option<u64>) -> Option<u64> {
+        let over = self.connected_at?.saturating_add(listen_ms);
+        let at_work = !self.is_settled() || unsent.is_some_and(|at| at <= over);
+        Some(if at_work { over + OVERTIME_MS } else { over })
+    }
+
+    /// The link was taken down to rest. If something was still under way, that was a failure; see
+    /// [`disconnected`](Self::disconnected).
+    pub(crate) fn rested(&mut self, now: u64, patience_ms: u64) {
+        let settled = self.is_settled();
+        self.disconnected(now, Some(patience_ms));
+        if settled {
+            self.failures = 0;
+            self.hurried_at = now;
+            self.resting = true;
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        !self.hello_due && self.in_flight.is_empty()
     }
 
     pub(crate) fn connected(&mut self, now: u64, clock_set: bool) {
         self.connected_at = Some(now);
+        self.resting = false;
         self.hello_due = true;
         self.hold_until = if clock_set { now } else { now + CLOCK_GRACE_MS };
         for pack in &mut self.in_flight {
@@ -112,15 +164,25 @@ impl Session {
         }
     }
 
-    pub(crate) fn disconnected(&mut self, now: u64) {
+    /// The link failed. `patience_ms`: how long a node that rests waits once it has failed a few times.
+    pub(crate) fn disconnected(&mut self, now: u64, patience_ms: Option<u64>) {
         self.connected_at = None;
+        self.resting = false;
         let wait = (RECONNECT_MS << self.failures.min(6)).min(RECONNECT_MAX_MS);
         self.failures = self.failures.saturating_add(1);
+        let patience = patience_ms.filter(|_| self.failures > PATIENT_FROM);
         self.jitter = self
             .jitter
             .rotate_left(7)
             .wrapping_mul(0x2545_f491_4f6c_dd1d);
-        self.reconnect_at = now + wait + self.jitter % (wait / 2);
+        let spread = self.jitter % (wait / 2);
+        self.hurried_at = now + wait + spread;
+        self.reconnect_at = now + patience.unwrap_or(0).max(wait) + spread;
+    }
+
+    /// What the last hello said is no longer so.
+    pub(crate) fn hello_again(&mut self) {
+        self.hello_due = true;
     }
 
     /// The clock is set: packs need wait for it no longer.
@@ -285,160 +347,4 @@ pub(crate) struct Effect {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BOOT: u64 = 9;
-
-    /// A session with the packs 0..=9, 10..=19 and 20..=29 in flight.
-    fn three_in_flight() -> Session {
-        let mut session = Session::new("n1");
-        session.connected(0, true);
-        for first in [0, 10, 20] {
-            session.sent(
-                Ids {
-                    boot: BOOT,
-                    seq: first,
-                },
-                first + 9,
-                1_000,
-            );
-        }
-        session
-    }
-
-    fn receipt(from: u32, through: u32) -> Receipt {
-        Receipt {
-            boot: BOOT,
-            from,
-            through,
-            time_ms: 0,
-        }
-    }
-
-    #[test]
-    fn frees_from_the_front_only_and_catches_up() {
-        let mut session = three_in_flight();
-        let mut freed = |from, through| {
-            session
-                .receipt(2_000, &receipt(from, through))
-                .freed
-                .map(|ids| ids.seq)
-        };
-        assert_eq!(
-            freed(10, 19),
-            None,
-            "out of turn: kept until those before it are named"
-        );
-        assert_eq!(freed(20, 24), None, "a part, and not the front's");
-        assert_eq!(freed(0, 4), Some(4), "a part of the front");
-        assert_eq!(freed(7, 9), None, "not the rest of it");
-        assert_eq!(freed(5, 9), Some(19));
-        assert_eq!(freed(0, 29), Some(29), "cumulative");
-        assert_eq!(freed(0, 29), None, "doubled");
-    }
-
-    #[test]
-    fn waits_as_long_as_the_link_needs() {
-        let mut session = Session::new("n1");
-        session.connected(0, true);
-        session.hello_sent();
-        let mut round_trips = [100; 24];
-        round_trips[23] = 4_000;
-        let mut waits = round_trips.map(|round_trip| {
-            session.sent(Ids { boot: BOOT, seq: 0 }, 9, 0);
-            let wait = session.wake_at(None);
-            session.receipt(round_trip, &receipt(0, 9));
-            wait
-        });
-        assert_eq!(
-            (waits[0], waits[1], waits[23]),
-            (RESEND_MS, RESEND_MS - RESEND_MS / 8, RESEND_LEAST_MS)
-        );
-        waits.reverse();
-        assert!(waits.is_sorted());
-        session.sent(Ids { boot: BOOT, seq: 0 }, 9, 0);
-        assert_eq!(session.wake_at(None), 16_000, "up at once");
-    }
-
-    #[test]
-    fn a_pack_that_was_overtaken_goes_again_soon() {
-        let mut session = three_in_flight();
-        session.hello_sent();
-        session.receipt(2_000, &receipt(10, 19));
-        assert_eq!(session.wake_at(None), 2_000 + OVERTAKEN_MS);
-        assert_eq!(session.turn(2_000 + OVERTAKEN_MS, None), Turn::Again(0));
-        session.sent_again(0, 0, 9, 3_000);
-        let calmer = RESEND_MS - RESEND_MS / 8;
-        assert_eq!(
-            session.wake_at(None),
-            3_000 + calmer,
-            "the third was not overtaken"
-        );
-    }
-
-    #[test]
-    fn a_receipt_of_another_boot_or_of_nothing_frees_nothing() {
-        let mut session = three_in_flight();
-        let other = Receipt {
-            boot: BOOT + 1,
-            ..receipt(0, 29)
-        };
-        assert_eq!(session.receipt(2_000, &other), Effect::default());
-        assert_eq!(
-            session.receipt(2_000, &Receipt::time_only(BOOT, 5)),
-            Effect::default()
-        );
-    }
-
-    #[test]
-    fn only_the_answer_to_a_pack_sent_once_and_just_now_is_fresh() {
-        let mut session = three_in_flight();
-        assert!(session.receipt(2_000, &receipt(0, 9)).fresh);
-        assert!(
-            !session.receipt(1_000 + RESEND_MS, &receipt(10, 19)).fresh,
-            "it may have lain in a broker"
-        );
-        session.sent_again(0, 20, 29, 3_000);
-        assert!(
-            !session.receipt(3_001, &receipt(20, 29)).fresh,
-            "it may answer the first time"
-        );
-    }
-
-    #[test]
-    fn everything_goes_again_after_a_reconnect_and_after_a_time_out() {
-        let mut session = three_in_flight();
-        session.hello_sent();
-        assert_eq!(session.turn(1_001, None), Turn::Nothing);
-        assert_eq!(session.wake_at(None), 1_000 + RESEND_MS);
-        assert_eq!(session.turn(1_000 + RESEND_MS, None), Turn::Again(0));
-        session.disconnected(2_000);
-        assert_eq!(session.turn(3_000_000, Some(0)), Turn::Nothing);
-        session.connected(3_000, true);
-        assert_eq!(session.turn(3_000, None), Turn::Hello);
-        session.hello_sent();
-        for place in 0..3 {
-            assert_eq!(session.turn(3_000, None), Turn::Again(place));
-            session.sent_again(place, 10 * place as u32, 10 * place as u32 + 9, 3_000);
-        }
-        assert_eq!(session.turn(3_000, Some(3_000)), Turn::New);
-    }
-
-    #[test]
-    fn reconnects_ever_more_slowly_and_spread() {
-        let waits = |salt| {
-            let mut session = Session::new(salt);
-            [0; 9].map(|_| {
-                session.disconnected(0);
-                session.connect_at().expect("not connected")
-            })
-        };
-        let (a, b) = (waits("n1"), waits("n2"));
-        assert_ne!(a, b);
-        for (tries, wait) in a.into_iter().enumerate() {
-            let base = (RECONNECT_MS << tries.min(6)).min(RECONNECT_MAX_MS);
-            assert!((base..base + base / 2).contains(&wait), "{wait}");
-        }
-    }
-}
+mod tests;

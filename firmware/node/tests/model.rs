@@ -130,11 +130,17 @@ impl Gateway {
         }
         let mut readings = Vec::new();
         let head = read_pack(payload, &mut |_, record| {
-            readings.push(
-                record
-                    .and_then(|record| record.resolve())
-                    .expect("a reading"),
+            let mut reading = record
+                .and_then(|record| record.resolve())
+                .expect("a reading");
+            if let Time::Relative(ms) = reading.time {
+                reading.time = Time::Absolute(now_utc + ms);
+            }
+            assert!(
+                matches!(reading.time, Time::Absolute(at) if at <= now_utc),
+                "taken after it arrived: {reading:?}"
             );
+            readings.push(reading);
         })
         .expect("a pack");
         let Ids { boot, seq } = head.ids.expect("ids");
@@ -382,7 +388,13 @@ fn storage_that_fails_now_and_then_costs_no_reading_that_it_took() {
 fn takes_a_newer_configuration_only() {
     let mut node = start(1, Watched::<8>::new(1, 0), 0);
     let mut buffer = [0; 160];
-    for (version, every, expected) in [(2, 300, 300), (1, 10, 300), (2, 20, 300), (3, 0, 0)] {
+    for (version, every, expected) in [
+        (2, 300, 300),
+        (1, 10, 300),
+        (2, 20, 300),
+        (3, 0, 300),
+        (3, 60, 60),
+    ] {
         let config = NodeConfig {
             version,
             sample_every_s: every,

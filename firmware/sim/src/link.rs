@@ -133,6 +133,10 @@ impl Link for MqttLink {
             }
         }
     }
+
+    async fn disconnect(&mut self) {
+        self.close().await;
+    }
 }
 
 /// Runs one connection until it fails. Ends with the sender of `down`, which the node sees.

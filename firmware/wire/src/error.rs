@@ -33,11 +33,10 @@ macro_rules! errors {
 pub(crate) use errors;
 
 errors! {
-    /// Why a receipt, hello or configuration was refused.
+    /// Why a receipt or hello was refused, or a configuration could not be written.
     ControlError {
         Malformed = "malformed", "not the CBOR that this message is made of: check the sender's encoder and protocol version";
         TooLong = "too_long", "a text or list is longer than the protocol allows: shorten it to the limits in sen_wire::limits";
-        BadChannel = "unknown_channel", "names a channel that this version does not know: use a code of the quantity table, instance 1 to 9";
-        NoRoom = "no_room", "the buffer is smaller than the message: give it sen_wire::limits::MAX_CONTROL_BYTES";
+        NoRoom = "no_room", "the buffer is smaller than the message: give it sen_wire::limits::MAX_CONTROL_BYTES, or MAX_CONFIG_BYTES for a configuration";
     }
 }

@@ -37,6 +37,7 @@ faults! {
     Stuck = 7, "stuck", "The raw value does not move at all.";
     Saturated = 8, "saturated", "The converter is at its end.";
     Other = 9, "other", "Anything else.";
+    NotCalibrated = 10, "not_calibrated", "The raw value is there, but no calibration, or not the temperature that it takes, to make a value of it.";
 }
 
 impl Fault {

@@ -3,7 +3,10 @@
 
 use minicbor::{Decode, Decoder, Encode, Encoder, decode, encode};
 
-use crate::{error::ControlError, limits::MAX_HELLO_TEXT, receipt};
+use crate::{
+    Channel, Refusal, RefusalReason, channel::MAX_CODE, error::ControlError,
+    limits::MAX_HELLO_TEXT, receipt,
+};
 
 /// Why the node started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,6 +75,22 @@ impl<'b, C> Decode<'b, C> for ResetReason {
     }
 }
 
+impl<C> Encode<C> for RefusalReason {
+    fn encode<W: encode::Write>(
+        &self,
+        e: &mut Encoder<W>,
+        _: &mut C,
+    ) -> Result<(), encode::Error<W::Error>> {
+        e.u8(self.code())?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for RefusalReason {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, decode::Error> {
+        d.u8().map(Self::from_code)
+    }
+}
+
 /// What the node is and how it fared. Missing fields are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -106,9 +125,30 @@ pub struct Hello<'a> {
     /// Milliseconds since the start.
     #[n(9)]
     pub uptime_ms: Option<u64>,
+    /// Version of the last configuration that was refused, since it was; `None` once one was taken.
+    #[n(10)]
+    pub refused_version: Option<u32>,
+    /// Why that was refused; present also when its version could not be read.
+    #[n(11)]
+    pub refused_reason: Option<RefusalReason>,
+    /// The channel whose setting was at fault, as a code.
+    #[b(12)]
+    pub refused_channel: Option<&'a str>,
+    /// The newest format of configurations that the firmware reads; `None`: 1.
+    #[n(13)]
+    pub config_format: Option<u8>,
 }
 
 impl<'a> Hello<'a> {
+    /// The configuration that the node does not take.
+    pub fn refusal(&self) -> Option<Refusal> {
+        Some(Refusal {
+            version: self.refused_version,
+            reason: self.refused_reason?,
+            channel: self.refused_channel.and_then(Channel::parse),
+        })
+    }
+
     /// Writes it to the front of `buffer`.
     pub fn encode<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b [u8], ControlError> {
         self.check()?;
@@ -124,10 +164,14 @@ impl<'a> Hello<'a> {
 
     fn check(&self) -> Result<(), ControlError> {
         let texts = [self.firmware, self.board];
-        if texts
+        let long = texts
             .into_iter()
             .flatten()
-            .any(|text| text.len() > MAX_HELLO_TEXT)
+            .any(|text| text.len() > MAX_HELLO_TEXT);
+        if long
+            || self
+                .refused_channel
+                .is_some_and(|code| code.len() > MAX_CODE)
         {
             return Err(ControlError::TooLong);
         }

@@ -6,7 +6,8 @@
 //! | readings, up | [`senml`] | SenML (RFC 8428), CBOR or JSON, with `boot` and `seq` as extension labels |
 //! | "these are on disk", down | [`receipt`] | CBOR array |
 //! | what the node is, up | [`hello`] | CBOR map |
-//! | what the node shall do, down | [`config`] | CBOR map |
+//! | what the node shall do, down | [`config`], [`calibration`] | CBOR map |
+//! | why it won't | [`refusal`], in the hello | code |
 //! | where it goes | [`topic`], [`id`] | MQTT topics `sen/1/{node}/…` |
 //!
 //! A [`Reading`] is one [`Channel`] at one instant with one exact [`Decimal`] or one [`Fault`]. Its place in the node's
@@ -38,7 +39,9 @@
 extern crate std;
 
 mod error;
+mod number;
 
+pub mod calibration;
 pub mod channel;
 pub mod config;
 pub mod decimal;
@@ -49,11 +52,13 @@ pub mod limits;
 pub mod quantity;
 pub mod reading;
 pub mod receipt;
+pub mod refusal;
 pub mod senml;
 pub mod topic;
 
+pub use calibration::{Calibration, Curve};
 pub use channel::Channel;
-pub use config::NodeConfig;
+pub use config::{NodeConfig, SendLimit};
 pub use decimal::Decimal;
 pub use fault::Fault;
 pub use hello::{Hello, ResetReason};
@@ -61,4 +66,5 @@ pub use id::NodeId;
 pub use quantity::Quantity;
 pub use reading::{Ids, Reading, Time, Value};
 pub use receipt::Receipt;
+pub use refusal::{Refusal, RefusalReason};
 pub use topic::Topic;

@@ -7,6 +7,9 @@ use minicbor::{Decode, Encode};
 
 use crate::error::ControlError;
 
+/// In place of the time: the gateway does not trust its own clock, or knows that it is wrong. A node keeps the time it has.
+pub const NO_TIME: i64 = 0;
+
 /// What is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
@@ -20,7 +23,7 @@ pub struct Receipt {
     /// The last reading, itself included.
     #[n(2)]
     pub through: u32,
-    /// The gateway's clock when it sent this, ms UTC.
+    /// The gateway's clock when it sent this, ms UTC, or [`NO_TIME`].
     #[n(3)]
     pub time_ms: i64,
 }
@@ -39,6 +42,15 @@ impl Receipt {
     /// The sequence numbers that it frees; empty if it only tells the time.
     pub const fn range(&self) -> core::ops::RangeInclusive<u32> {
         self.from..=self.through
+    }
+
+    /// The gateway's clock when it sent this, ms UTC, if it knew it.
+    pub const fn time(&self) -> Option<i64> {
+        if self.time_ms == NO_TIME {
+            None
+        } else {
+            Some(self.time_ms)
+        }
     }
 
     /// Writes it to the front of `buffer`.

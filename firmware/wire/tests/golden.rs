@@ -1,8 +1,10 @@
 //! The protocol's bytes, frozen. If one of these fails, mend the code: nodes in the field can't be mended.
 
 use sen_wire::{
-    Channel, Fault, Hello, Ids, NodeConfig, Reading, Receipt, ResetReason, Time, Value,
-    limits::{MAX_CONTROL_BYTES, MAX_PACK_BYTES},
+    Calibration, Channel, Curve, Decimal, Fault, Hello, Ids, NodeConfig, Reading, Receipt, Refusal,
+    RefusalReason, ResetReason, SendLimit, Time, Value,
+    calibration::Point,
+    limits::{MAX_CONFIG_BYTES, MAX_CONTROL_BYTES, MAX_PACK_BYTES},
     senml::{PackWriter, read_pack},
 };
 
@@ -163,7 +165,24 @@ fn hellos() {
         dropped: Some(12),
         pending: Some(340),
         uptime_ms: Some(86_400_000),
+        ..Hello::default()
     };
+    let refused = Hello {
+        boot: Some(1),
+        config_version: Some(2),
+        refused_version: Some(7),
+        refused_reason: Some(RefusalReason::Direction),
+        refused_channel: Some("sm"),
+        config_format: Some(2),
+        ..Hello::default()
+    };
+    let refusal = Refusal {
+        version: Some(7),
+        reason: RefusalReason::Direction,
+        channel: Some(channel("sm")),
+    };
+    assert_eq!(refused.refusal(), Some(refusal));
+    assert_eq!(full.refusal(), None);
     for (golden, hello) in [
         (&include_bytes!("../golden/v1/hello.cbor")[..], full),
         (
@@ -173,6 +192,7 @@ fn hellos() {
                 ..Hello::default()
             },
         ),
+        (include_bytes!("../golden/v1/hello-refused.cbor"), refused),
     ] {
         assert_eq!(hello.encode(&mut [0; MAX_CONTROL_BYTES]), Ok(golden));
         assert_eq!(Hello::decode(golden), Ok(hello));
@@ -188,7 +208,126 @@ fn configuration() {
         sample_every_s: 300,
         send_every_s: 900,
         channels,
+        ..NodeConfig::default()
     };
     assert_eq!(config.encode(&mut [0; MAX_CONTROL_BYTES]), Ok(&golden[..]));
     assert_eq!(NodeConfig::decode(golden), Ok(config));
+}
+
+fn decimal(text: &str) -> Decimal {
+    text.parse().expect("a number")
+}
+
+fn calibration(
+    name: &str,
+    curve: Curve,
+    version: u32,
+    points: &[(&str, &str, Option<&str>)],
+) -> Calibration {
+    let point = |&(raw, value, temperature): &(&str, &str, Option<&str>)| Point {
+        raw: decimal(raw),
+        value: decimal(value),
+        temperature: temperature.map(decimal),
+    };
+    Calibration {
+        channel: channel(name),
+        curve,
+        version,
+        at_ms: 1_735_689_600_000,
+        points: points.iter().map(point).collect(),
+    }
+}
+
+fn limit(name: &str, below: Option<&str>, above: Option<&str>) -> SendLimit {
+    SendLimit {
+        channel: channel(name),
+        below: below.map(decimal),
+        above: above.map(decimal),
+    }
+}
+
+#[test]
+fn configuration_of_format_2() {
+    let golden = include_bytes!("../golden/v1/config-format-2.cbor");
+    let config = NodeConfig {
+        version: 7,
+        sample_every_s: 900,
+        send_every_s: 14_400,
+        channels: ["sm", "st", "ph", "ec", "do", "wt", "bv"]
+            .map(channel)
+            .into_iter()
+            .collect(),
+        listen_s: Some(20),
+        calibrations: [
+            calibration(
+                "sm",
+                Curve::Capacitive,
+                3,
+                &[("801.5", "11.2", None), ("612", "16.5", None)],
+            ),
+            calibration(
+                "ph",
+                Curve::Ph,
+                1,
+                &[("1500", "7", Some("25")), ("2032.44", "4", Some("25"))],
+            ),
+            calibration(
+                "ec",
+                Curve::Conductivity,
+                2,
+                &[
+                    ("231", "1.413", Some("25")),
+                    ("2110", "12.88", Some("26.4")),
+                ],
+            ),
+            calibration("do", Curve::Oxygen, 1, &[("1600", "8.25", Some("25"))]),
+            calibration("st", Curve::Offset, 1, &[("25.3", "25.1", None)]),
+        ]
+        .into_iter()
+        .collect(),
+        limits: [
+            limit("do", Some("3"), None),
+            limit("do", Some("2"), None),
+            limit("sm", Some("12.5"), Some("30")),
+        ]
+        .into_iter()
+        .collect(),
+    };
+    assert_eq!(config.encode(&mut [0; MAX_CONFIG_BYTES]), Ok(&golden[..]));
+    assert_eq!(NodeConfig::decode(golden), Ok(config));
+}
+
+/// A firmware of today says why it does not take the configuration of a later one, and which it was.
+#[test]
+fn configuration_of_a_later_format() {
+    let golden = include_bytes!("../golden/v1/config-newer.cbor");
+    let refusal = Refusal {
+        version: Some(8),
+        reason: RefusalReason::NewerFormat,
+        channel: None,
+    };
+    assert_eq!(NodeConfig::decode(golden), Err(refusal));
+}
+
+/// Codes are for ever.
+#[test]
+fn refusals_and_curves_keep_their_codes() {
+    let reasons: Vec<_> = RefusalReason::ALL
+        .iter()
+        .map(RefusalReason::reason)
+        .collect();
+    assert_eq!(
+        reasons.join(" "),
+        "unknown malformed too_long newer_format older_version same_version unknown_channel not_on_board not_sampled \
+         duplicate sample_interval send_interval listen_window send_limit unknown_curve curve_mismatch point_count \
+         points_too_near point_raw point_value point_temperature direction slope no_temperature not_stored"
+    );
+    for &reason in RefusalReason::ALL {
+        assert_eq!(RefusalReason::from_code(reason.code()), reason);
+    }
+    assert_eq!(RefusalReason::from_code(200), RefusalReason::Unknown);
+    for &curve in Curve::ALL {
+        assert_eq!(Curve::from_code(curve.code()), Some(curve));
+        assert_eq!(Curve::from_name(curve.name()), Some(curve));
+    }
 }

@@ -38,13 +38,16 @@ fn read_everything(bytes: &[u8]) {
 
 #[test]
 fn mutated_messages_never_panic() {
-    let seeds: [&[u8]; 8] = [
+    let seeds: [&[u8]; 11] = [
         include_bytes!("../golden/v1/pack-sweep.cbor"),
         include_bytes!("../golden/v1/pack-faults.cbor"),
         include_bytes!("../golden/v1/pack-relative.cbor"),
         include_bytes!("../golden/v1/pack-sweep.json"),
         include_bytes!("../golden/v1/hello.cbor"),
+        include_bytes!("../golden/v1/hello-refused.cbor"),
         include_bytes!("../golden/v1/config.cbor"),
+        include_bytes!("../golden/v1/config-format-2.cbor"),
+        include_bytes!("../golden/v1/config-newer.cbor"),
         include_bytes!("../golden/v1/receipt.cbor"),
         br#"[{"bn":"\u00e1\/","bu":"Cel","bv":1e5,"n":"at","vs":"x","x":{"y":[null,true]}}]"#,
     ];

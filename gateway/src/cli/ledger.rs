@@ -6,11 +6,12 @@ use std::io::Write as _;
 use clap::Args;
 use sen_gateway::clock::Clock;
 use sen_gateway::completeness::{
-    All, DayAccount, FileError, FromFile, MAX_DAYS, MissingRange, NodeAccount, One, USUAL_DAYS,
-    Undated, Window, farm_time, from_file,
+    All, DayAccount, DayHistory, FileError, FromFile, MAX_DAYS, MissingRange, NodeAccount, One,
+    USUAL_DAYS, Undated, Window, farm_time, from_file,
 };
 
 use super::place::Place;
+use sen_gateway::reading::Millis;
 
 #[derive(Args)]
 pub(super) struct Ledger {
@@ -61,6 +62,7 @@ pub(super) fn run(args: &Ledger) -> anyhow::Result<()> {
     };
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", text.trim_end())?;
+    super::say_damage(&dir);
     if missing > 0 {
         return Err(Missing {
             missing,
@@ -75,7 +77,7 @@ pub(super) fn run(args: &Ledger) -> anyhow::Result<()> {
 pub(super) fn is_input_error(e: &anyhow::Error) -> bool {
     matches!(
         e.downcast_ref(),
-        Some(FileError::NoSuchNode(_) | FileError::Absent(_))
+        Some(FileError::NoSuchNode(_) | FileError::Absent(_) | FileError::Newer(_))
     )
 }
 
@@ -147,7 +149,16 @@ fn all_text(all: &All, days: u32) -> String {
             &n.window_missing,
         ])
     }));
-    Table(rows).to_string()
+    let mut out = Table(rows).to_string();
+    out.extend(all.heading.deleted_before.map(deleted));
+    out
+}
+
+fn deleted(before: Millis) -> String {
+    format!(
+        "history before {} was deleted by the rules of [journal]; deleted is not missing\n",
+        farm_time(before)
+    )
 }
 
 fn one_text(one: &One) -> String {
@@ -156,6 +167,7 @@ fn one_text(one: &One) -> String {
     // Writing to a String never fails.
     let _ = writeln!(out, "{}  {}", n.node, n.name);
     let _ = writeln!(out, "{}", sums(n));
+    out.extend(one.heading.deleted_before.map(deleted));
     let _ = writeln!(out);
     let mut rows = vec![row([
         &"day",
@@ -166,6 +178,7 @@ fn one_text(one: &One) -> String {
         &"late",
         &"refused",
         &"unnumbered",
+        &"history",
     ])];
     rows.extend(n.days.iter().map(|d: &DayAccount| {
         row([
@@ -177,6 +190,7 @@ fn one_text(one: &One) -> String {
             &d.late,
             &d.refused,
             &d.unnumbered,
+            &history(d),
         ])
     }));
     let _ = write!(out, "{}", Table(rows));
@@ -201,6 +215,14 @@ fn one_text(one: &One) -> String {
         }
     }
     out
+}
+
+fn history(day: &DayAccount) -> &'static str {
+    match day.history {
+        DayHistory::Kept => "kept",
+        DayHistory::PartlyDeleted => "partly deleted",
+        DayHistory::Deleted => "deleted",
+    }
 }
 
 fn sums(n: &NodeAccount) -> String {

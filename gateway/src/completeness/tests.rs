@@ -50,7 +50,7 @@ fn dropped_explains_no_more_than_its_own_incarnation_misses() {
     // 4 missing in the old incarnation, 3 in the new one.
     let book = book(&[(old, 4, 5, NOW - 9), (new, 0, 0, NOW - 5), (new, 4, 5, NOW)]);
     let window = Window::last(14, NOW);
-    let of = |said| One::of(&node(), &book, said, window, NOW).account;
+    let of = |said| One::of(&node(), &book, said, window, None, NOW).account;
     assert_eq!(of(said(new, 2)).missing, 7);
     for (dropped, explained, unseen) in [(0, 0, 0), (2, 2, 0), (3, 3, 0), (10, 3, 7)] {
         let account = of(said(new, dropped));
@@ -69,7 +69,14 @@ fn lists_the_newest_ranges_of_the_days_and_counts_the_others() {
         .map(|i| (9, i * 2, i * 2, NOW - i64::from(239 - i) * DAY_MS / 24))
         .collect();
     let book = book(&spans);
-    let one = One::of(&node(), &book, Said::default(), Window::last(5, NOW), NOW);
+    let one = One::of(
+        &node(),
+        &book,
+        Said::default(),
+        Window::last(5, NOW),
+        None,
+        NOW,
+    );
     let account = &one.account;
     assert_eq!((account.received, account.missing), (240, 239));
     assert_eq!(account.days.len(), 5);
@@ -81,6 +88,28 @@ fn lists_the_newest_ranges_of_the_days_and_counts_the_others() {
     // What is missing in the days is what lies in them, within the one hole that crosses the edge.
     assert!(account.window_missing.abs_diff(touching as u64) <= 1);
     assert_eq!(account.percent, Some(50.1));
+}
+
+#[test]
+fn a_deleted_day_says_so_and_is_not_missing() {
+    use DayHistory::{Deleted, Kept, PartlyDeleted};
+    let book = book(&[(9, 0, 99, NOW - 3 * DAY_MS), (9, 100, 199, NOW)]);
+    // UTC days: the farm's day that begins seven hours before the boundary has lost its first hours.
+    let today = farm_day(NOW);
+    let boundary = (today - 1) * DAY_MS;
+    let window = Window::last(5, NOW);
+    let one = One::of(&node(), &book, Said::default(), window, Some(boundary), NOW);
+    assert_eq!(one.heading.deleted_before, Some(boundary));
+    let account = one.account;
+    let history: Vec<_> = account.days.iter().map(|d| d.history).collect();
+    assert_eq!(history, [Deleted, Deleted, Deleted, PartlyDeleted, Kept]);
+    assert_eq!(
+        (account.received, account.missing, account.window_missing),
+        (200, 0, 0)
+    );
+    assert_eq!(account.days[1].received, 100);
+    let whole = One::of(&node(), &book, Said::default(), window, None, NOW).account;
+    assert!(whole.days.iter().all(|d| d.history == Kept));
 }
 
 #[test]

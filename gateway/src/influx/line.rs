@@ -1,4 +1,4 @@
-//! Journal rows as line protocol: one point a node and instant, one field a channel.
+//! Journal rows as line protocol: one point a node and instant, one field a channel. And such a line read back.
 //!
 //! ```text
 //! reading,coop=Sen,farm=tan-thuan,plot=ao-2,node=ao-2-nuoc water_temperature=29.4,salinity=12.1 1764000000000
@@ -8,8 +8,10 @@
 
 use std::fmt::Write;
 
+use sen_wire::Channel;
+
 use crate::journal::cursor::Row;
-use crate::reading::Measured;
+use crate::reading::{Measured, Millis};
 use crate::registry::Registry;
 
 /// Appends the row's points to `lines`. Rows of nodes that are no longer known keep their number as tag.
@@ -75,5 +77,119 @@ fn tag(out: &mut String, key: &str, value: &str) {
     }
     if out.len() == empty {
         out.truncate(start);
+    }
+}
+
+/// What a line says: the readings of one node at one instant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Point {
+    /// The node's id.
+    pub node: String,
+    /// When it was measured.
+    pub at: Millis,
+    /// In the order of the line.
+    pub fields: Vec<Field>,
+}
+
+/// One channel of a [`Point`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// Which.
+    pub channel: Channel,
+    /// Its value in the channel's unit, or the name of its fault.
+    pub what: Result<f64, String>,
+    /// The time was worked out afterwards.
+    pub estimated: bool,
+}
+
+/// Reads back a line that [`write`] made; `None` for any other.
+pub(super) fn read(line: &str) -> Option<Point> {
+    let (rest, at) = line.rsplit_once(' ')?;
+    // No field has a space in it, so this one ends the tags, and their last is the node's. Ids need no escapes.
+    let (tags, fields) = rest.rsplit_once(' ')?;
+    let mut point = Point {
+        node: tags.rsplit_once(",node=")?.1.to_owned(),
+        at: at.parse().ok()?,
+        fields: Vec::new(),
+    };
+    for field in fields.split(',') {
+        let (key, value) = field.split_once('=')?;
+        if let Some(of) = key.strip_suffix("_estimated") {
+            let marked = point.fields.last_mut()?;
+            marked.estimated = Channel::parse(of) == Some(marked.channel);
+            continue;
+        }
+        let (name, what) = match key.strip_suffix("_fault") {
+            Some(name) => (name, Err(value.trim_matches('"').to_owned())),
+            None => (key, Ok(value.parse().ok()?)),
+        };
+        point.fields.push(Field {
+            channel: Channel::parse(name)?,
+            what,
+            estimated: false,
+        });
+    }
+    Some(point)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::Reading;
+    use sen_wire::{Decimal, Fault};
+
+    #[test]
+    fn a_line_that_was_written_is_read_back() {
+        let reading = |channel, at, what, estimated| Reading {
+            channel: Channel::parse(channel),
+            at,
+            what,
+            estimated,
+        };
+        let value = |v| Measured::Value(Decimal::new(v, -2));
+        let row = Row {
+            id: 1,
+            node: 7,
+            received: 9,
+            place: None,
+            readings: vec![
+                reading("ph", 5, value(-780), true),
+                reading("salinity_2", 5, Measured::Fault(Fault::Crc), false),
+                reading("ph", 6, value(12_345), false),
+            ],
+        };
+        let mut lines = Vec::new();
+        write(&row, &Registry::default(), "a, b= c,node=x", &mut lines);
+        let point = |at, fields: &[(&str, Result<f64, String>, bool)]| Point {
+            node: String::from("removed-7"),
+            at,
+            fields: fields
+                .iter()
+                .map(|(channel, what, estimated)| Field {
+                    channel: Channel::parse(channel).expect("a channel"),
+                    what: what.clone(),
+                    estimated: *estimated,
+                })
+                .collect(),
+        };
+        let found: Vec<_> = lines.iter().filter_map(|l| read(l)).collect();
+        let crc = Err(String::from("crc"));
+        let first = point(5, &[("ph", Ok(-7.8), true), ("salinity_2", crc, false)]);
+        assert_eq!(found, [first, point(6, &[("ph", Ok(123.45), false)])]);
+    }
+
+    #[test]
+    fn another_line_is_not_read() {
+        for line in [
+            "",
+            "reading,node=n ph=7",
+            "reading,coop=x ph=7 5",
+            "reading,node=n ph=x 5",
+            "reading,node=n what=7 5",
+            "reading,node=n ph_estimated=true 5",
+            "reading,node=n ph=7 soon",
+        ] {
+            assert_eq!(read(line), None, "{line}");
+        }
     }
 }

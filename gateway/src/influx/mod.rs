@@ -1,11 +1,12 @@
 //! The InfluxDB sink: a cursor into the journal that moves only when the server has said yes.
 //!
 //! A server that is down, slow or hanging costs nothing but lag. After an outage the newest readings go first and the
-//! backlog is paced beside them ([`progress`]). A point that the server refuses is found by halving the batch and goes to
+//! backlog is paced beside them. A point that the server refuses is found by halving the batch and goes to
 //! the dead letters with the server's reason; the others go through.
 
 mod client;
 mod dead_letters;
+mod halving;
 mod line;
 mod progress;
 
@@ -21,10 +22,14 @@ use crate::journal::{Journal, ReadError, StoreError};
 use crate::reading::Millis;
 use crate::registry::Known;
 use client::{Client, WriteError};
-use progress::{Part, Progress};
+use halving::{Verdict, halve};
+use progress::{Due, Next, Part, Progress};
 
 pub use client::BuildError;
-pub use dead_letters::{DeadLetters, Letter, LettersError, Resent, dead_letters, letters};
+pub use dead_letters::{
+    DeadLetters, Kind, Letter, LettersError, Resent, Which, dead_letters, kinds, letters,
+};
+pub use line::{Field, Point};
 
 /// The cursor's name.
 pub const CURSOR: &str = "influx";
@@ -114,6 +119,10 @@ pub(crate) enum Trouble {
     Store(#[from] StoreError),
 }
 
+/// A stop came, or a drain failed, before the server had said what it makes of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stopped;
+
 impl Sink {
     /// Prepares the sink; nothing is sent yet.
     ///
@@ -167,79 +176,69 @@ impl Sink {
     /// What lets the dead letters be looked at and sent again.
     #[must_use]
     pub fn dead_letters(&self) -> DeadLetters {
-        DeadLetters::new(self.journal.clone(), self.client.clone(), self.clock)
+        DeadLetters::new(self.journal.clone(), self.client.clone())
     }
 
     async fn follow(&self, stop: &CancellationToken) -> Result<(), Trouble> {
         let mut head = self.journal.head();
         let mut done = Progress::load(&self.journal).await?;
         self.show(&done);
-        let mut fresh_since = None;
-        loop {
-            let part = if done.gaps.is_empty() {
-                tokio::select! {
-                    () = stop.cancelled() => return Ok(()),
-                    moved = head.wait_for(|h| *h > done.live) => if moved.is_err() { return Ok(()) },
-                }
-                self.gather(done.live, stop).await;
-                Part::Live
+        let due = self.due(self.config.batch_age);
+        let mut fresh_since: Option<Instant> = None;
+        while !stop.is_cancelled() {
+            let last = *head.borrow_and_update();
+            if last <= done.live {
+                fresh_since = None;
             } else {
-                self.which(&done, &mut fresh_since)
+                fresh_since.get_or_insert_with(Instant::now);
+            }
+            let waited = fresh_since.map_or(Duration::ZERO, |since| since.elapsed());
+            let part = match done.next(last, waited, due) {
+                Next::Send(part) => part,
+                wait => {
+                    let longest = match wait {
+                        Next::Gather(longest) => longest,
+                        _ => Duration::MAX,
+                    };
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(longest) => {}
+                        moved = head.changed() => if moved.is_err() { return Ok(()) },
+                    }
+                    continue;
+                }
             };
+            if part == Part::Live {
+                fresh_since = None;
+            }
             let started = Instant::now();
             let sent = self.send(&mut done, part, Some(stop)).await?;
-            if stop.is_cancelled() {
-                return Ok(());
-            }
             if sent && part == Part::Backlog {
                 let rest = (started.elapsed() / REST).min(LONGEST_REST);
                 tokio::select! {
-                    () = stop.cancelled() => return Ok(()),
+                    () = stop.cancelled() => {}
                     () = tokio::time::sleep(rest) => {}
                 }
             }
         }
+        Ok(())
     }
 
-    /// The live part when a batch of it is full or old enough, else the backlog.
-    fn which(&self, done: &Progress, fresh_since: &mut Option<Instant>) -> Part {
-        let fresh = *self.journal.head().borrow() - done.live;
-        if fresh == 0 {
-            *fresh_since = None;
-            return Part::Backlog;
-        }
-        let since = fresh_since.get_or_insert_with(Instant::now);
-        if fresh >= self.batch() || since.elapsed() >= self.config.batch_age {
-            *fresh_since = None;
-            return Part::Live;
-        }
-        Part::Backlog
-    }
-
-    fn batch(&self) -> i64 {
-        i64::try_from(self.config.batch_points).unwrap_or(i64::MAX)
-    }
-
-    /// Waits for company: until the batch is full or old enough.
-    async fn gather(&self, live: i64, stop: &CancellationToken) {
-        let full = self.batch();
-        let mut head = self.journal.head();
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(self.config.batch_age) => {}
-            _ = head.wait_for(|h| *h - live >= full) => {}
+    /// What makes a batch of fresh rows due when they wait for company at most `age`.
+    fn due(&self, age: Duration) -> Due {
+        Due {
+            rows: i64::try_from(self.config.batch_points).unwrap_or(i64::MAX),
+            age,
         }
     }
 
     async fn drain(&self) -> Result<(), Trouble> {
         let mut done = Progress::load(&self.journal).await?;
+        let due = self.due(Duration::ZERO);
         loop {
-            let part = if *self.journal.head().borrow() > done.live {
-                Part::Live
-            } else if done.gaps.is_empty() {
+            let last = *self.journal.head().borrow();
+            let Next::Send(part) = done.next(last, Duration::ZERO, due) else {
                 return Ok(());
-            } else {
-                Part::Backlog
             };
             if !self.send(&mut done, part, None).await? {
                 return Ok(());
@@ -281,8 +280,9 @@ impl Sink {
         let lines = self.lines(&rows);
         let mut dead = Vec::new();
         for batch in lines.chunks(self.config.batch_points.max(1)) {
-            if !self.deliver(batch, &mut dead, stop).await {
-                return Ok(false);
+            match self.deliver(batch, stop).await {
+                Ok(refused) => dead.extend(refused),
+                Err(Stopped) => return Ok(false),
             }
         }
         let now = self.clock.now();
@@ -299,9 +299,12 @@ impl Sink {
             );
             gaps.push(gap);
         }
+        let refused = dead.len() as u64;
         self.commit(done.live, gaps, dead).await?;
         self.show(done);
+        metrics::counter!("sen_influx_refused_total").increment(refused);
         self.state.set(|s| {
+            s.refused += refused;
             s.last_ok_at = Some(now);
             s.last_error = None;
         });
@@ -319,54 +322,57 @@ impl Sink {
         lines
     }
 
-    /// Sends lines until the server has taken or refused each. False when a stop came first.
+    /// Sends lines until the server has taken or refused each; those that it refused, with the reasons.
     async fn deliver(
         &self,
         lines: &[String],
-        dead: &mut Vec<(String, String)>,
         stop: Option<&CancellationToken>,
-    ) -> bool {
+    ) -> Result<Vec<(String, String)>, Stopped> {
+        let halved = halve(lines, |part| self.insist(part, stop)).await;
+        if let Some((_, stopped)) = halved.undecided {
+            return Err(stopped);
+        }
+        let refused = halved.refused.into_iter();
+        Ok(refused
+            .map(|(line, reason)| (line.clone(), cut(&reason)))
+            .collect())
+    }
+
+    /// Asks until the server has an opinion of these lines. Without `stop`, the first failure ends it.
+    async fn insist(
+        &self,
+        lines: &[String],
+        stop: Option<&CancellationToken>,
+    ) -> Result<Verdict, Stopped> {
         let mut pause = FIRST_PAUSE;
-        let mut waiting = vec![lines];
-        while let Some(part) = waiting.pop() {
+        loop {
             // A request that hangs must not put off a stop: it is let go, and sent again by the drain. Writing a point twice
             // leaves one.
             let answer = tokio::select! {
-                () = async { match stop { Some(s) => s.cancelled().await, None => std::future::pending().await } } => return false,
-                answer = self.client.write(part) => answer,
+                () = async { match stop { Some(s) => s.cancelled().await, None => std::future::pending().await } } => return Err(Stopped),
+                answer = self.client.write(lines) => answer,
             };
-            match answer {
-                Ok(()) => pause = FIRST_PAUSE,
-                Err(WriteError::Refused(reason)) => {
-                    if let [only] = part {
-                        metrics::counter!("sen_influx_refused_total").increment(1);
-                        self.state.set(|s| s.refused += 1);
-                        dead.push((only.clone(), cut(&reason)));
-                    } else {
-                        let (first, second) = part.split_at(part.len() / 2);
-                        waiting.push(second);
-                        waiting.push(first);
-                    }
+            let (reason, after) = match answer {
+                Ok(()) => return Ok(Verdict::Taken),
+                Err(WriteError::Refused(reason)) => return Ok(Verdict::Refused(reason)),
+                Err(WriteError::Later { reason, after }) => (reason, after),
+            };
+            metrics::counter!("sen_influx_failures_total").increment(1);
+            self.state.set(|s| {
+                if s.last_error.is_none() {
+                    tracing::warn!("influx: {reason}; readings wait in the journal");
                 }
-                Err(WriteError::Later { reason, after }) => {
-                    metrics::counter!("sen_influx_failures_total").increment(1);
-                    self.state.set(|s| {
-                        if s.last_error.is_none() {
-                            tracing::warn!("influx: {reason}; readings wait in the journal");
-                        }
-                        s.last_error = Some(reason);
-                    });
-                    waiting.push(part);
-                    let Some(stop) = stop else { return false };
-                    tokio::select! {
-                        () = stop.cancelled() => return false,
-                        () = tokio::time::sleep(after.unwrap_or(pause).min(LONGEST_ASKED)) => {}
-                    }
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
+                s.last_error = Some(reason);
+            });
+            let Some(stop) = stop else {
+                return Err(Stopped);
+            };
+            tokio::select! {
+                () = stop.cancelled() => return Err(Stopped),
+                () = tokio::time::sleep(after.unwrap_or(pause).min(LONGEST_ASKED)) => {}
             }
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        true
     }
 
     async fn commit(

@@ -4,6 +4,8 @@
 //! filled beside them, oldest first. Live position and gaps are cursors of the journal, so nothing in a gap is trimmed, and
 //! a restart goes on where it was.
 
+use std::time::Duration;
+
 use super::{CURSOR, Trouble};
 use crate::journal::Journal;
 use crate::journal::cursor::Gap;
@@ -30,6 +32,26 @@ impl Part {
     }
 }
 
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Send a batch of this part.
+    Send(Part),
+    /// Fresh rows wait for company this long, and there is nothing else to send.
+    Gather(Duration),
+    /// The server has everything.
+    Idle,
+}
+
+/// How full or old a batch of fresh rows has to be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Due {
+    /// Rows that make a batch full.
+    pub(super) rows: i64,
+    /// The longest that the first of them waits; zero sends whatever is there.
+    pub(super) age: Duration,
+}
+
 /// How far the sink has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Progress {
@@ -45,6 +67,21 @@ impl Progress {
             live: journal.cursor(CURSOR).await?,
             gaps: journal.gaps(CURSOR).await?,
         })
+    }
+
+    /// The live part when a batch of it is due, else the backlog. `head` is the last row of the log, `waited` how long fresh
+    /// rows have been there.
+    pub(super) fn next(&self, head: i64, waited: Duration, due: Due) -> Next {
+        let fresh = head - self.live;
+        if fresh > 0 && (fresh >= due.rows || waited >= due.age) {
+            Next::Send(Part::Live)
+        } else if !self.gaps.is_empty() {
+            Next::Send(Part::Backlog)
+        } else if fresh > 0 {
+            Next::Gather(due.age - waited)
+        } else {
+            Next::Idle
+        }
     }
 
     /// The rows that this part still has to send: after the first, up to the second.
@@ -93,6 +130,34 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fresh_rows_go_first_once_they_are_due() {
+        const SECOND: Duration = Duration::from_secs(1);
+        let due = Due {
+            rows: 10,
+            age: SECOND,
+        };
+        let with = |gaps| Progress { live: 100, gaps };
+        let (none, gap) = (with(vec![]), with(vec![Gap { at: 5, upto: 50 }]));
+        for (head, waited, without_gap, with_gap) in [
+            (100, SECOND, Next::Idle, Part::Backlog),
+            (101, SECOND / 4, Next::Gather(SECOND * 3 / 4), Part::Backlog),
+            (101, SECOND, Next::Send(Part::Live), Part::Live),
+            (110, Duration::ZERO, Next::Send(Part::Live), Part::Live),
+        ] {
+            assert_eq!(
+                none.next(head, waited, due),
+                without_gap,
+                "{head} {waited:?}"
+            );
+            assert_eq!(
+                gap.next(head, waited, due),
+                Next::Send(with_gap),
+                "{head} {waited:?}"
+            );
+        }
+    }
 
     /// Random outages and batches: every row is sent, once, and each gap oldest first.
     #[test]

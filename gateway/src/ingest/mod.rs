@@ -4,11 +4,13 @@
 //! be stored, however often it is sent; counted, shown, acknowledged, so that it does not come for ever.
 //! [`Outcome::NotStored`]: the journal could not take it now; no acknowledgement, the sender keeps it.
 
+pub mod clocks;
 pub mod refusals;
 mod times;
 
 use std::sync::Arc;
 
+use sen_wire::receipt::NO_TIME;
 use sen_wire::senml::read_pack;
 use sen_wire::topic::{Kind, Topic};
 use sen_wire::{Hello, Receipt, Time};
@@ -17,6 +19,7 @@ use crate::clock::Clock;
 use crate::journal::{Journal, StoreError, Uplink};
 use crate::reading::{Measured, Reading};
 use crate::registry::{Known, Node};
+use clocks::Clocks;
 use refusals::{Refusal, Refusals};
 
 /// A message from a node, as a door hands it over.
@@ -49,6 +52,7 @@ pub struct Ingest {
     journal: Journal,
     known: Known,
     refusals: Arc<Refusals>,
+    clocks: Arc<Clocks>,
     clock: Clock,
 }
 
@@ -60,8 +64,15 @@ impl Ingest {
             journal,
             known,
             refusals,
+            clocks: Arc::default(),
             clock,
         }
+    }
+
+    /// How the nodes' clocks stand.
+    #[must_use]
+    pub fn clocks(&self) -> Arc<Clocks> {
+        self.clocks.clone()
     }
 
     /// Takes one message in. Returns when it is on disk, refused, or can't be stored.
@@ -108,7 +119,7 @@ impl Ingest {
     }
 
     async fn pack(&self, m: &Incoming<'_>, node: &Arc<Node>) -> Outcome {
-        let received = self.clock.now();
+        let (received, sure) = self.clock.checked();
         let mut readings: Vec<(Reading, Time)> = Vec::with_capacity(m.payload.len() / 24);
         let mut refused: Option<Refusal> = None;
         let mut refusals = 0u64;
@@ -156,10 +167,27 @@ impl Ingest {
             self.refusals
                 .keep(received, Some(&node.id), m.topic, r, m.payload);
         }
-        for fault in times::place(&mut readings, received) {
+        let last = (readings.len() as u32).saturating_sub(1); // bounded by the wire
+        let arrival = times::Arrival {
+            at: received,
+            sure,
+            beside: head.ids.map(|ids| {
+                self.journal
+                    .neighbours(node.num, ids.boot, ids.seq, ids.seq.saturating_add(last))
+            }),
+        };
+        let placed = times::place(&mut readings, arrival);
+        let jumped = sure && self.clocks.note(node.num, received, &placed);
+        if jumped {
+            metrics::counter!("sen_node_clock_jumps_total", "node" => node.id.clone()).increment(1);
+        }
+        for fault in &placed.faults {
             self.refusals.count(fault.reason);
-            self.refusals
-                .keep(received, Some(&node.id), m.topic, &fault, m.payload);
+            // A clock that stays wrong is listed once: it would push out everything else.
+            if jumped {
+                self.refusals
+                    .keep(received, Some(&node.id), m.topic, fault, m.payload);
+            }
         }
         let place = head.ids.map(|ids| (ids.boot, ids.seq));
         let mut readings: Vec<Reading> = readings.into_iter().map(|(r, _)| r).collect();
@@ -197,7 +225,7 @@ impl Ingest {
                                 boot,
                                 from,
                                 through,
-                                time_ms: self.clock.now(),
+                                time_ms: self.time(),
                             },
                         )
                     });
@@ -226,10 +254,15 @@ impl Ingest {
         match stored {
             Ok(()) => Outcome::Stored(Some((
                 node.id.clone(),
-                Receipt::time_only(boot, self.clock.now()),
+                Receipt::time_only(boot, self.time()),
             ))),
             Err(e) => Outcome::NotStored(e),
         }
+    }
+
+    /// The time as receipts tell it.
+    fn time(&self) -> i64 {
+        self.clock.told().unwrap_or(NO_TIME)
     }
 
     fn refuse(&self, m: &Incoming<'_>, refusal: Refusal) -> Outcome {

@@ -105,6 +105,15 @@ pub(super) fn version(c: &Connection, named: &Path) -> Result<i64, Unusable> {
             what: e.to_string(),
         },
     })?;
+    not_newer(version, named)?;
+    if version < 1 || tables < 6 {
+        return Err(Unusable::Foreign(named.to_path_buf()));
+    }
+    Ok(version)
+}
+
+/// Refuses a schema that this program does not know yet: what it reads there may mean something else.
+pub(crate) fn not_newer(version: i64, named: &Path) -> Result<(), Unusable> {
     if version > MIGRATIONS.len() as i64 {
         return Err(Unusable::Newer {
             path: named.to_path_buf(),
@@ -112,10 +121,7 @@ pub(super) fn version(c: &Connection, named: &Path) -> Result<i64, Unusable> {
             known: MIGRATIONS.len(),
         });
     }
-    if version < 1 || tables < 6 {
-        return Err(Unusable::Foreign(named.to_path_buf()));
-    }
-    Ok(version)
+    Ok(())
 }
 
 /// The whole ledger, in a transaction that the caller has begun; none for a schema that has no ledger by day.
@@ -144,21 +150,24 @@ impl Contents {
         };
         // A block is a day: only those of the first and the last one can hold the ends.
         let mut select = c.prepare(
-            "SELECT body FROM block WHERE day IN (SELECT min(day) FROM block UNION ALL SELECT max(day) FROM block)",
+            "SELECT node, channel, day, body FROM block WHERE day IN (SELECT min(day) FROM block UNION ALL SELECT max(day) FROM block)",
         )?;
         let mut rows = select.query([])?;
         while let Some(r) = rows.next()? {
-            for p in block::decode(r.get_ref(0)?.as_blob().unwrap_or_default())? {
+            let key = (r.get(0)?, r.get(1)?, r.get(2)?);
+            for p in block::decode(key, r.get_ref(3)?.as_blob().unwrap_or_default())? {
                 all.widen(p.at);
             }
         }
-        let mut select = c.prepare("SELECT n, body FROM log WHERE id > ?1")?;
+        let mut select =
+            c.prepare("SELECT id, node, received, boot, seq, n, body FROM log WHERE id > ?1")?;
         let mut rows = select.query(params![mark(c, "folded_upto")?])?;
         while let Some(r) = rows.next()? {
-            all.readings += u64::from(r.get::<_, u32>(0)?);
+            let key = record::Key::read(r)?;
+            all.readings += u64::from(key.n);
             // A body that can't be read is passed over everywhere else as well.
-            let body = r.get_ref(1)?.as_blob().unwrap_or_default();
-            for reading in record::decode(body).unwrap_or_default() {
+            let body = r.get_ref(6)?.as_blob().unwrap_or_default();
+            for reading in record::decode(&key, body).unwrap_or_default() {
                 // A refused record's time is that of its arrival.
                 if reading.what != Measured::Refused {
                     all.widen(reading.at);

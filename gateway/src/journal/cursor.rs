@@ -3,6 +3,8 @@
 //! A reader may go ahead and leave a gap to fill in later. The gap is a cursor of its own below the reader's name
 //! ([`set_gap`]), so the rows in it are kept like any others that somebody still needs.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, params};
 
 use super::{Boot, Journal, ReadError, StoreError, record};
@@ -90,36 +92,76 @@ impl Journal {
     pub async fn rows_after(&self, id: i64, limit: usize) -> Result<Vec<Row>, ReadError> {
         self.read(move |c| rows_after(c, id, limit)).await
     }
+}
 
-    /// Readings in the log after `id`: a reader's lag.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub async fn readings_after(&self, id: i64) -> Result<u64, ReadError> {
-        let open = Gap {
-            at: id,
-            upto: i64::MAX,
-        };
-        self.readings_in(vec![open]).await
+/// One reader of the log, and what it has not passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reader {
+    pub(super) name: String,
+    /// Oldest first; the last one has no end.
+    pub(super) waits: Vec<Gap>,
+}
+
+/// The readers, in order of their names, of the rows of the cursors' table.
+pub(super) fn readers(rows: impl IntoIterator<Item = (String, i64)>) -> Vec<Reader> {
+    let mut all: BTreeMap<String, Vec<Gap>> = BTreeMap::new();
+    for (name, at) in rows {
+        let (reader, upto) = name.split_once(GAP).unwrap_or((&name, ""));
+        // A gap without an end that can be read keeps everything: too much rather than too little.
+        let upto = upto.parse().unwrap_or(i64::MAX);
+        all.entry(reader.to_owned())
+            .or_default()
+            .push(Gap { at, upto });
     }
+    let reader = |(name, mut waits): (String, Vec<Gap>)| {
+        waits.sort_by_key(|g| (g.upto, g.at));
+        Reader { name, waits }
+    };
+    all.into_iter().map(reader).collect()
+}
 
-    /// Readings in the log within these gaps.
-    ///
-    /// # Errors
-    /// [`ReadError`].
-    pub async fn readings_in(&self, gaps: Vec<Gap>) -> Result<u64, ReadError> {
-        self.read(move |c| {
-            let mut select =
-                c.prepare_cached("SELECT coalesce(sum(n), 0) FROM log WHERE id > ?1 AND id <= ?2")?;
-            let mut sum = 0;
-            for gap in &gaps {
-                let n: i64 = select.query_row([gap.at, gap.upto], |r| r.get(0))?;
-                sum += n.unsigned_abs();
-            }
-            Ok(sum)
+/// The readers of this journal.
+pub(super) fn all_readers(c: &Connection) -> rusqlite::Result<Vec<Reader>> {
+    let mut select = c.prepare_cached("SELECT name, at FROM cursor")?;
+    let rows = select
+        .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(readers(rows))
+}
+
+/// What at least one of them waits for among the rows up to `upto`: disjoint, ascending.
+pub(super) fn waited_for(readers: &[Reader], upto: i64) -> Vec<Gap> {
+    let mut waits: Vec<Gap> = readers
+        .iter()
+        .flat_map(|r| &r.waits)
+        .map(|g| Gap {
+            at: g.at,
+            upto: g.upto.min(upto),
         })
-        .await
+        .filter(|g| g.at < g.upto)
+        .collect();
+    waits.sort_by_key(|g| g.at);
+    let mut out: Vec<Gap> = Vec::new();
+    for g in waits {
+        match out.last_mut() {
+            Some(last) if g.at <= last.upto => last.upto = last.upto.max(g.upto),
+            _ => out.push(g),
+        }
     }
+    out
+}
+
+/// The stretches up to `upto` that nobody waits for.
+pub(super) fn passed(readers: &[Reader], upto: i64) -> Vec<Gap> {
+    let mut at = 0;
+    let mut out = Vec::new();
+    for g in waited_for(readers, upto) {
+        out.push(Gap { at, upto: g.at });
+        at = g.upto;
+    }
+    out.push(Gap { at, upto });
+    out.retain(|g| g.at < g.upto);
+    out
 }
 
 /// Between a reader's name and the end of a gap.
@@ -165,24 +207,22 @@ pub fn set_gap(c: &Connection, name: &str, gap: Gap) -> rusqlite::Result<()> {
 
 pub(super) fn rows_after(c: &Connection, id: i64, limit: usize) -> Result<Vec<Row>, ReadError> {
     let mut select = c.prepare_cached(
-        "SELECT id, node, received, boot, seq, body FROM log WHERE id > ?1 ORDER BY id LIMIT ?2",
+        "SELECT id, node, received, boot, seq, n, body FROM log WHERE id > ?1 ORDER BY id LIMIT ?2",
     )?;
     let mut rows = select.query(params![id, limit as i64])?;
     let mut out = Vec::new();
     while let Some(r) = rows.next()? {
-        let id = r.get(0)?;
-        let boot: Option<i64> = r.get(3)?;
-        let place = boot.map(|b| b as u64).zip(r.get(4)?);
-        let readings =
-            record::decode(r.get_ref(5)?.as_blob().unwrap_or_default()).unwrap_or_else(|e| {
-                tracing::error!("log row {id}: {e}; it is passed over");
-                Vec::new()
-            });
+        let key = record::Key::read(r)?;
+        let body = r.get_ref(6)?.as_blob().unwrap_or_default();
+        let readings = record::decode(&key, body).unwrap_or_else(|e| {
+            tracing::error!("log row {}: {e}; it is passed over", key.id);
+            Vec::new()
+        });
         out.push(Row {
-            id,
-            node: r.get(1)?,
-            received: r.get(2)?,
-            place,
+            id: key.id,
+            node: key.node,
+            received: key.received,
+            place: key.place,
             readings,
         });
     }

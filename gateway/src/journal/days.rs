@@ -192,22 +192,21 @@ impl Ledger {
     }
 
     /// Takes a log row in that the tables do not cover yet.
-    pub(super) fn replay(
-        &mut self,
-        (node, received): (NodeNum, Millis),
-        place: Option<(Boot, u32)>,
-        n: u32,
-        body: &[u8],
-    ) {
-        let readings = record::decode(body).unwrap_or_default();
-        count(&readings, received, place.is_some(), |day, tally| {
-            self.days.add(node, day, &tally);
-        });
-        let Some((boot, seq)) = place else { return };
+    pub(super) fn replay(&mut self, key: &record::Key, body: &[u8]) {
+        let readings = record::decode(key, body).unwrap_or_default();
+        count(
+            &readings,
+            key.received,
+            key.place.is_some(),
+            |day, tally| {
+                self.days.add(key.node, day, &tally);
+            },
+        );
+        let Some((boot, seq)) = key.place else { return };
         // A body that can't be read leaves its places arrived, without times.
         let mut arrived = span(seq, &readings);
-        arrived.hi = seq.saturating_add(n.saturating_sub(1));
-        self.boot_mut(node, boot).insert(arrived);
+        arrived.hi = seq.saturating_add(key.n.saturating_sub(1));
+        self.boot_mut(key.node, boot).insert(arrived);
     }
 
     /// The ranges of the tables, as of log row `ledger_upto`.
@@ -313,13 +312,13 @@ pub fn books_of(c: &Connection, of: Option<NodeNum>, from: Day) -> Result<Books,
 /// The same in a transaction that the caller has begun.
 pub(super) fn books_in(c: &Connection, of: Option<NodeNum>, from: Day) -> Result<Books, ReadError> {
     let mut ledger = Ledger::written(c)?;
-    let mut log =
-        c.prepare("SELECT node, received, boot, seq, n, body FROM log WHERE id > ?1 ORDER BY id")?;
+    let mut log = c.prepare(
+        "SELECT id, node, received, boot, seq, n, body FROM log WHERE id > ?1 ORDER BY id",
+    )?;
     let mut rows = log.query([ledger.days.since])?;
     while let Some(r) = rows.next()? {
-        let place = r.get::<_, Option<i64>>(2)?.map(|b| b as u64).zip(r.get(3)?);
-        let body = r.get_ref(5)?.as_blob().unwrap_or_default();
-        ledger.replay((r.get(0)?, r.get(1)?), place, r.get(4)?, body);
+        let key = record::Key::read(r)?;
+        ledger.replay(&key, r.get_ref(6)?.as_blob().unwrap_or_default());
     }
     let mut books = ledger.books(of, from);
     add_table(c, of, from, &mut books)?;

@@ -8,7 +8,9 @@ use rusqlite::Connection;
 use sen_wire::Channel;
 use serde_json::json;
 
-use super::{ReadError, block, cursor, mark, open_reader};
+use super::contents::{self, Unusable};
+use super::files::Files;
+use super::{ReadError, block, cursor, mark};
 use crate::reading::{Measured, NodeNum};
 
 /// The dump stopped.
@@ -20,6 +22,9 @@ pub enum DumpError {
     /// SQLite.
     #[error("the journal can't be read")]
     Sqlite(#[from] rusqlite::Error),
+    /// Its schema is a newer one.
+    #[error(transparent)]
+    Unusable(#[from] Unusable),
     /// Writing to the output.
     #[error("the output can't be written")]
     Output(#[from] std::io::Error),
@@ -31,8 +36,11 @@ pub enum DumpError {
 /// # Errors
 /// [`DumpError`].
 pub fn all(dir: &Path, out: &mut impl Write) -> Result<(), DumpError> {
-    let c = open_reader(&dir.join("sen.db"))?;
+    let files = Files::of(dir);
+    let c = files.reader()?;
     c.execute_batch("BEGIN")?;
+    let version = c.query_row("PRAGMA user_version", [], |r| r.get(0))?;
+    contents::not_newer(version, &files.path)?;
     let names: HashMap<NodeNum, String> = c
         .prepare("SELECT num, id FROM node")?
         .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
@@ -73,13 +81,20 @@ fn blocks(
     out: &mut impl Write,
 ) -> Result<(), DumpError> {
     let mut select =
-        c.prepare("SELECT node, channel, body FROM block ORDER BY node, channel, day")?;
+        c.prepare("SELECT node, channel, day, body FROM block ORDER BY node, channel, day")?;
     let mut rows = select.query([])?;
     while let Some(r) = rows.next()? {
-        let (node, channel): (NodeNum, Option<Channel>) = (r.get(0)?, Channel::from_u16(r.get(1)?));
-        for p in
-            block::decode(r.get_ref(2)?.as_blob().unwrap_or_default()).map_err(ReadError::from)?
-        {
+        let key: block::Key = (r.get(0)?, r.get(1)?, r.get(2)?);
+        let (node, channel) = (key.0, Channel::from_u16(key.1));
+        let points = match block::decode(key, r.get_ref(3)?.as_blob().unwrap_or_default()) {
+            Ok(points) => points,
+            // One block must not keep back those behind it.
+            Err(e) => {
+                tracing::error!("block of {}, day {}: {e}; left out", name(node), key.2);
+                continue;
+            }
+        };
+        for p in points {
             let line = json!({"node": name(node), "boot": null, "seq": null, "channel": channel.map(|c| c.to_string()), "at": p.at,
                 "value": p.what.ok().map(|v| v.to_f64()), "fault": p.what.err().map(|f| f.name()), "estimated": p.estimated});
             writeln!(out, "{line}")?;

@@ -31,6 +31,14 @@ pub enum OpenError {
         /// What SQLite said.
         source: rusqlite::Error,
     },
+    /// No room even to open it.
+    #[error("the disk is full: {path} can't be opened; make room on the file system of data_dir")]
+    Full {
+        /// The journal's file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
     /// Its schema is newer than this program, or a migration failed.
     #[error(
         "the journal {path} has a schema that this version can't bring up to date; run the version that wrote it, or a newer one"
@@ -41,16 +49,44 @@ pub enum OpenError {
         /// What the migration said.
         source: rusqlite_migration::Error,
     },
+    /// It is damaged, and what is whole can't be written to a new file.
+    #[error(
+        "the journal {path} is damaged ({noticed}) and can't be salvaged; make room for a second one in data_dir, or move the file away"
+    )]
+    Damaged {
+        /// The journal's file, left as it was.
+        path: PathBuf,
+        /// How it was noticed.
+        noticed: String,
+        /// What went wrong.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The writer's thread can't be started.
     #[error("the journal's writer can't be started")]
     Thread(#[source] std::io::Error),
+}
+
+impl OpenError {
+    /// Says it in words if it is a full disk that SQLite complains of.
+    pub(super) fn or_full(self) -> Self {
+        match self {
+            Self::Sqlite { path, source }
+                if source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) =>
+            {
+                Self::Full { path, source }
+            }
+            other => other,
+        }
+    }
 }
 
 /// Something was not stored. Nothing of it is on disk, and nobody was told that it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// No room.
-    #[error("the disk is full; make room on the file system of data_dir, Sen goes on by itself")]
+    #[error(
+        "the disk is full: new readings are not stored and not acknowledged, nodes keep theirs; make room on the file system of data_dir, Sen goes on by itself"
+    )]
     Full,
     /// The disk or SQLite failed.
     #[error(

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sen_wire::Channel;
 use tokio_util::sync::CancellationToken;
 
-use super::block::{self, Head, Point};
+use super::block::{self, Head, Key, Point};
 use super::writer::lock;
 use super::{Journal, ReadError, StoreError, cursor, mark};
 use crate::reading::{DAY_MS, Measured, NodeNum};
@@ -21,8 +21,8 @@ const SLICE: usize = 10_000;
 const LONG: u64 = 60_000;
 /// How often the length of the tail is looked at.
 const LOOK: Duration = Duration::from_secs(5);
-
-type Key = (NodeNum, u16, i64);
+/// How often the whole file is checked, while the gateway works: damage where nobody looks is found all the same.
+const CHECK: Duration = Duration::from_secs(24 * 3_600);
 
 /// Could not fold; the log keeps everything, and the next round tries again.
 #[derive(Debug, thiserror::Error)]
@@ -59,10 +59,15 @@ impl Folder {
     /// Runs until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         let mut last = tokio::time::Instant::now();
+        let mut checked = None;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(LOOK.min(self.every)) => {}
+            }
+            if checked.is_none_or(|at: tokio::time::Instant| at.elapsed() >= CHECK) {
+                checked = Some(tokio::time::Instant::now());
+                self.journal.check().await;
             }
             let long = self.journal.unfolded() >= LONG;
             if long || last.elapsed() >= self.every {
@@ -91,7 +96,8 @@ impl Folder {
                 break;
             }
         }
-        Ok(self.journal.trim().await?)
+        while self.journal.trim().await? {}
+        Ok(())
     }
 }
 
@@ -132,14 +138,14 @@ fn prepare(c: &Connection) -> Result<Slice, ReadError> {
             .optional()?;
         let mut points = Vec::new();
         if let Some(old) = old {
-            match block::decode(&old) {
+            match block::decode(key, &old) {
                 Ok(p) => points = p,
                 Err(_) => slice.aside.push((key, old)),
             }
         }
         points.extend(new);
         block::settle(&mut points);
-        let (head, body) = block::encode(&points);
+        let (head, body) = block::encode(key, &points);
         slice.blocks.push((key, head, body));
     }
     Ok(slice)

@@ -15,6 +15,8 @@ pub struct Bucket {
     pub start: Millis,
     /// What fell into it.
     pub head: Head,
+    /// How many of its points have a time that was worked out afterwards.
+    pub estimated: u32,
 }
 
 /// A down-sampled series.
@@ -119,22 +121,30 @@ fn points(
         last_day
     ])?;
     while let Some(r) = rows.next()? {
-        match block::decode(r.get_ref(1)?.as_blob().unwrap_or_default()) {
+        let day = r.get(0)?;
+        let body = r.get_ref(1)?.as_blob().unwrap_or_default();
+        match block::decode((node, channel.to_u16(), day), body) {
             Ok(points) => out.extend(points.into_iter().filter(|p| p.at >= from && p.at < to)),
-            Err(e) => tracing::error!(
-                "block of node {node}, {channel}, day {}: {e}; left out",
-                r.get::<_, i64>(0)?
-            ),
+            Err(e) => {
+                tracing::error!("block of node {node}, {channel}, day {day}: {e}; left out");
+            }
         }
     }
     let folded_points = out.len();
-    let mut select = c.prepare_cached("SELECT body FROM log WHERE id = ?1")?;
+    let mut select =
+        c.prepare_cached("SELECT id, node, received, boot, seq, n, body FROM log WHERE id = ?1")?;
     for id in tail.iter().filter(|&&id| id > folded) {
-        let body: Option<Vec<u8>> = select.query_row([id], |r| r.get(0)).optional()?;
-        for r in body
-            .map(|b| record::decode(&b).unwrap_or_default())
-            .unwrap_or_default()
-        {
+        let row = select
+            .query_row([id], |r| {
+                let key = record::Key::read(r)?;
+                Ok(record::decode(
+                    &key,
+                    r.get_ref(6)?.as_blob().unwrap_or_default(),
+                ))
+            })
+            .optional()?;
+        // A damaged row is left out here and reported by whoever reads it in its turn (cursor.rs).
+        for r in row.and_then(Result::ok).unwrap_or_default() {
             if r.channel == Some(channel) && r.at >= from && r.at < to {
                 let what = match r.what {
                     Measured::Value(v) => Ok(v),
@@ -164,11 +174,18 @@ fn down_sample(points: &[Point], from: Millis, to: Millis, buckets: u32) -> Hist
     for p in points {
         let start = p.at.div_euclid(bucket_ms) * bucket_ms;
         match out.last_mut() {
-            Some(b) if b.start == start => b.head.add(p),
+            Some(b) if b.start == start => {
+                b.head.add(p);
+                b.estimated += u32::from(p.estimated);
+            }
             _ => {
                 let mut head = Head::default();
                 head.add(p);
-                out.push(Bucket { start, head });
+                out.push(Bucket {
+                    start,
+                    head,
+                    estimated: u32::from(p.estimated),
+                });
             }
         }
     }

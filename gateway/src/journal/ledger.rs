@@ -202,9 +202,18 @@ impl Ranges {
 /// The ledger of all nodes.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    boots: HashMap<(NodeNum, Boot), Ranges>,
+    boots: BTreeMap<(NodeNum, Boot), Ranges>,
     /// What has been counted on top of the table `day_account`.
     pub days: Days,
+}
+
+/// What has arrived around some places of a node's sequence.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Neighbours {
+    /// When the last reading before them was taken, of the same boot.
+    pub before: Option<Millis>,
+    /// When the first reading after them was taken, of the same boot or the next that has any.
+    pub after: Option<Millis>,
 }
 
 /// What the ledger says of one node.
@@ -226,6 +235,27 @@ impl Ledger {
     #[must_use]
     pub fn boot(&self, node: NodeNum, boot: Boot) -> Option<&Ranges> {
         self.boots.get(&(node, boot))
+    }
+
+    /// What has arrived around `lo..=hi`.
+    #[must_use]
+    pub fn neighbours(&self, node: NodeNum, boot: Boot, lo: u32, hi: u32) -> Neighbours {
+        let spans = self.boot(node, boot).map(Ranges::as_slice);
+        let spans = spans.unwrap_or_default();
+        // A repeat, or the end of one: the span that it lies in says nothing of what is before or after.
+        let before = spans[..spans.partition_point(|r| r.hi < lo)].last();
+        let after = spans.get(spans.partition_point(|r| r.lo <= hi));
+        let next = || {
+            let later = (node, boot.saturating_add(1))..=(node, boot | u64::from(u32::MAX));
+            let mut later = (boot as u32 != u32::MAX).then(|| self.boots.range(later));
+            later
+                .as_mut()?
+                .find_map(|(_, ranges)| ranges.as_slice().first()?.lo_at)
+        };
+        Neighbours {
+            before: before.and_then(|r| r.hi_at),
+            after: after.map_or_else(next, |r| r.lo_at),
+        }
     }
 
     /// The boots of one node, or of all, by node.
@@ -258,6 +288,34 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn knows_what_was_taken_before_and_after() {
+        let span = |lo, hi| Span {
+            lo,
+            hi,
+            lo_at: Some(i64::from(lo)),
+            hi_at: Some(i64::from(hi)),
+        };
+        let mut ledger = Ledger::default();
+        ledger.boot_mut(1, 5).insert(span(10, 19));
+        ledger.boot_mut(1, 5).insert(span(30, 39));
+        ledger.boot_mut(1, 6);
+        ledger.boot_mut(1, 7).insert(span(3, 4));
+        ledger.boot_mut(1, 1 << 32).insert(span(0, 0));
+        ledger.boot_mut(2, 8).insert(span(0, 0));
+        let around = |boot, lo, hi| {
+            let n = ledger.neighbours(1, boot, lo, hi);
+            (n.before, n.after)
+        };
+        assert_eq!(around(5, 0, 9), (None, Some(10)));
+        assert_eq!(around(5, 20, 29), (Some(19), Some(30)));
+        assert_eq!(around(5, 15, 24), (None, Some(30)));
+        assert_eq!(around(5, 40, 49), (Some(39), Some(3)));
+        assert_eq!(around(4, 0, 1), (None, Some(10)));
+        assert_eq!(around(7, 5, 6), (Some(4), None), "another incarnation");
+        assert_eq!(around(u64::from(u32::MAX), 0, 0), (None, None));
+    }
 
     /// When the model takes the reading of a place.
     fn at(seq: u32) -> Option<Millis> {

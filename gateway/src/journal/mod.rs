@@ -5,6 +5,9 @@
 //! packed block a channel and day. Readers ([`cursor`]) follow the log by id; a row is deleted once it is folded and all
 //! of them have passed it, so a slow sink is a cursor that lags and never a second queue.
 //!
+//! A damaged file does not hold up a start and does not stop a running gateway: what is whole goes into a new one
+//! (`salvage`), the old one is set aside, and [`Journal::damage`] says so. What is checked when: `files`.
+//!
 //! ```text
 //! append -> writer (group commit) -> log ---fold---> block
 //!                                     |  \
@@ -14,39 +17,52 @@
 pub mod backup;
 mod block;
 pub mod contents;
+mod counts;
 pub mod cursor;
 pub mod days;
 pub mod dump;
 mod error;
+mod files;
 mod fold;
 mod history;
+mod image;
 pub mod ledger;
 mod record;
 #[cfg(test)]
 mod released;
 pub mod restore;
+pub mod retention;
+mod salvage;
+mod seal;
+#[cfg(test)]
+mod tests;
 mod varint;
+mod wal;
 mod writer;
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
-use rusqlite_migration::{M, Migrations};
+use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use block::{Head, Point};
 pub use error::{OpenError, ReadError, StoreError};
-pub use fold::Folder;
+pub use fold::{FoldError, Folder};
 pub use history::{Bucket, History};
 pub use ledger::{Account, Boot, Ledger};
+pub use salvage::Damage;
 pub use varint::Damaged;
 pub use writer::{Stored, Uplink};
 
 use crate::reading::NodeNum;
+use counts::Counts;
+use files::{Files, is_damage};
 use writer::{Job, Shared, Tail, Writer, lock};
 
 /// Uplinks that may wait for the writer; beyond it senders wait in turn.
@@ -57,7 +73,13 @@ const READERS: usize = 3;
 const BUSY: Duration = Duration::from_secs(5);
 
 /// One step a version; a released one never changes.
-const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema_2.sql")];
+/// Each changes a table at least: it is by the tables that a file of a newer version is told from one whose version number is
+/// damaged.
+const MIGRATIONS: [&str; 3] = [
+    include_str!("schema.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+];
 
 /// The version that has the ledger by day.
 pub(crate) const LEDGER_VERSION: i64 = 2;
@@ -68,10 +90,11 @@ pub struct Journal(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    path: PathBuf,
+    files: Files,
     jobs: mpsc::Sender<Job>,
     shared: Arc<Shared>,
-    readers: Mutex<Vec<Connection>>,
+    /// Each with the generation of the file that it has open.
+    readers: Mutex<Vec<(u64, Connection)>>,
     /// Held for as long as the journal is open: one gateway a file.
     _lock: File,
 }
@@ -82,35 +105,46 @@ impl Journal {
     /// # Errors
     /// See [`OpenError`]; each says what to do.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        Self::open_files(dir, Files::of(dir)).map_err(OpenError::or_full)
+    }
+
+    fn open_files(dir: &Path, files: Files) -> Result<Self, OpenError> {
         let file = claim(dir)?;
-        let path = dir.join("sen.db");
-        let conn = migrated(&path)?;
-        let sqlite = |source| OpenError::Sqlite {
-            path: path.clone(),
-            source,
-        };
-        let (head, ledger, tail, dirty) = replay(&conn).map_err(sqlite)?;
+        let empty = files.path.metadata().map_or(true, |m| m.len() == 0);
+        let (conn, ((head, ledger, tail, dirty), mut damage)) =
+            files.open_sound(|c| Ok((replay(c)?, salvage::reports(c, dir)?)))?;
+        if was_here(&file) && empty && damage.is_empty() {
+            damage.push(Damage::of_nothing(files.path.clone()));
+        }
         let shared = Arc::new(Shared {
             ledger: Mutex::new(ledger),
             tail: Mutex::new(tail),
+            counts: Counts::default(),
             head: watch::Sender::new(head),
             failing: watch::Sender::new(None),
+            suspect: AtomicBool::new(false),
+            generation: AtomicU64::new(0),
+            damage: Mutex::new(damage),
+            held: AtomicBool::new(false),
         });
         let (jobs, queue) = mpsc::channel(QUEUE);
         let writer = Writer {
             conn,
             shared: shared.clone(),
+            files: files.clone(),
             head,
             dirty,
             counted: Vec::new(),
             written: None,
+            checked: None,
+            adrift: false,
         };
         std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || writer.run(queue))
             .map_err(OpenError::Thread)?;
         Ok(Self(Arc::new(Inner {
-            path,
+            files,
             jobs,
             shared,
             readers: Mutex::new(Vec::new()),
@@ -129,6 +163,9 @@ impl Journal {
                 repeated: 0,
                 receipt: None,
             });
+        }
+        if self.is_held() {
+            return Err(StoreError::Full);
         }
         let (reply, answer) = oneshot::channel();
         self.0
@@ -149,8 +186,14 @@ impl Journal {
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
+        let shared = self.0.shared.clone();
         let exec: writer::Exec = Box::new(move |conn| {
-            let done = conn.and_then(|conn| f(conn).map_err(StoreError::from));
+            let done = conn.and_then(|conn| {
+                f(conn).map_err(|e| {
+                    shared.suspect_if(&e);
+                    StoreError::from(e)
+                })
+            });
             let ok = done.is_ok();
             let finish: writer::Finish = Box::new(move |outcome| {
                 let _ = reply.send(outcome.and(done));
@@ -186,16 +229,58 @@ impl Journal {
         self.0.shared.head.subscribe()
     }
 
-    /// Why the last commit failed; `None` while all is well.
+    /// Why readings can't be stored; `None` while all is well.
     #[must_use]
     pub fn failing(&self) -> Option<StoreError> {
+        if self.is_held() {
+            return Some(StoreError::Full);
+        }
+        self.commit_failing()
+    }
+
+    /// Why the last commit failed.
+    fn commit_failing(&self) -> Option<StoreError> {
         self.0.shared.failing.borrow().clone()
+    }
+
+    /// Damage that was met, and what became of it; the newest last. Said for as long as the damaged file is there.
+    #[must_use]
+    pub fn damage(&self) -> Vec<Damage> {
+        lock(&self.0.shared.damage).clone()
+    }
+
+    /// Holds appends off (they answer [`StoreError::Full`]) while the disk is full, so that the room which is left goes
+    /// to what makes more of it; or lets them in again.
+    fn hold(&self, held: bool) {
+        self.0.shared.held.store(held, Ordering::Relaxed);
+    }
+
+    fn is_held(&self) -> bool {
+        self.0.shared.held.load(Ordering::Relaxed)
     }
 
     /// What has arrived from a node and what is missing.
     #[must_use]
     pub fn account(&self, node: NodeNum) -> Account {
         lock(&self.0.shared.ledger).account(node)
+    }
+
+    /// What has arrived from a node around the places `lo..=hi`.
+    #[must_use]
+    pub fn neighbours(&self, node: NodeNum, boot: Boot, lo: u32, hi: u32) -> ledger::Neighbours {
+        lock(&self.0.shared.ledger).neighbours(node, boot, lo, hi)
+    }
+
+    /// When the newest row of the log arrived; none if all are folded.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn last_received(&self) -> Result<Option<crate::reading::Millis>, ReadError> {
+        self.read(|c| {
+            let newest = "SELECT received FROM log WHERE id = (SELECT max(id) FROM log)";
+            Ok(c.query_row(newest, [], |r| r.get(0)).optional()?)
+        })
+        .await
     }
 
     /// Log rows that are not folded yet.
@@ -212,7 +297,39 @@ impl Journal {
         }
     }
 
-    async fn trim(&self) -> Result<(), StoreError> {
+    /// Looks at the whole file beside everything else, and has it mended if it is damaged.
+    pub async fn check(&self) {
+        match self.read(|c| Ok(files::check_all(c)?)).await {
+            Ok(None) => return,
+            Ok(Some(wrong)) => {
+                tracing::error!("the journal is damaged: {wrong}");
+                self.0.shared.suspect.store(true, Ordering::Release);
+            }
+            // Damage is noted by `read`; anything else is met by others too.
+            Err(e) => tracing::warn!("the journal's file can't be checked: {e}"),
+        }
+        // The writer mends behind a commit: the first wakes it, the second waits until it is done.
+        for _ in 0..2 {
+            let _ = self.write(|_| Ok(())).await;
+        }
+    }
+
+    /// Does `f`, and once more if it came upon damage that is mended by then: for what a start can't go on without.
+    ///
+    /// # Errors
+    /// Those of `f`.
+    pub async fn insist<T, E>(&self, f: impl AsyncFn() -> Result<T, E>) -> Result<T, E> {
+        match f().await {
+            Err(_) if self.0.shared.suspect.load(Ordering::Acquire) => {
+                self.check().await;
+                f().await
+            }
+            done => done,
+        }
+    }
+
+    /// Deletes some of the log rows that nobody needs. True when more of them are there.
+    async fn trim(&self) -> Result<bool, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.0
             .jobs
@@ -228,15 +345,26 @@ impl Inner {
         &self,
         f: impl FnOnce(&Connection) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        let idle = lock(&self.readers).pop();
+        let generation = self.shared.generation.load(Ordering::Acquire);
+        let idle = {
+            let mut idle = lock(&self.readers);
+            // Those of before a mending look at the file that was set aside.
+            idle.retain(|(of, _)| *of == generation);
+            idle.pop()
+        };
         let conn = match idle {
-            Some(conn) => conn,
-            None => open_reader(&self.path)?,
+            Some((_, conn)) => conn,
+            None => self.files.reader()?,
         };
         let out = f(&conn);
+        if let Err(ReadError::Sqlite(e)) = &out
+            && is_damage(e)
+        {
+            self.shared.suspect.store(true, Ordering::Release);
+        }
         let mut idle = lock(&self.readers);
         if idle.len() < READERS && conn.is_autocommit() {
-            idle.push(conn);
+            idle.push((generation, conn));
         }
         out
     }
@@ -264,19 +392,14 @@ fn claim(dir: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Opens the file for writing, making it and bringing its schema up to date.
-fn migrated(path: &Path) -> Result<Connection, OpenError> {
-    let mut conn = open_writer(path).map_err(|source| OpenError::Sqlite {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    Migrations::new(MIGRATIONS.iter().map(|sql| M::up(sql)).collect())
-        .to_latest(&mut conn)
-        .map_err(|source| OpenError::Schema {
-            path: path.to_path_buf(),
-            source,
-        })?;
-    Ok(conn)
+/// Whether a journal was opened here before: the lock file says so from the first time on.
+fn was_here(mut lock: &File) -> bool {
+    let was = lock.metadata().is_ok_and(|m| m.len() > 0);
+    if !was {
+        // Best effort: without it, a file that vanishes is not reported.
+        let _ = lock.write_all(b"A journal is here.\n");
+    }
+    was
 }
 
 /// Opens the tables beside a gateway that may be running: for the registry's command line, which never touches the log.
@@ -285,36 +408,32 @@ pub(crate) fn open_tables(dir: &Path) -> Result<Connection, OpenError> {
         path: dir.to_path_buf(),
         source,
     })?;
-    migrated(&dir.join("sen.db"))
+    Files::of(dir).migrated()
 }
 
-fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
-    let conn = Connection::open(path)?;
-    conn.busy_timeout(BUSY)?;
-    conn.set_prepared_statement_cache_capacity(32);
-    // FULL: a commit returns after fsync of the log, so it survives a power cut.
-    conn.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2048;
-         PRAGMA journal_size_limit = 16777216;",
-    )?;
-    Ok(conn)
-}
-
-/// A read-only connection to a journal file, for readers inside the gateway and for the command line beside it.
+/// A read-only connection to a journal file, for the command line beside a gateway.
 pub(crate) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let conn = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
-    conn.busy_timeout(BUSY)?;
-    conn.execute_batch("PRAGMA cache_size = -512;")?;
-    Ok(conn)
+    Files::at(path).reader()
+}
+
+/// What became of damaged files of the journal in `dir`, from the file alone; see [`Journal::damage`].
+#[must_use]
+pub fn damage_of(dir: &Path) -> Vec<Damage> {
+    // Older versions have no such table; a file that can't be read is reported by whoever reads more of it.
+    open_reader(&dir.join("sen.db"))
+        .and_then(|c| salvage::reports(&c, dir))
+        .unwrap_or_default()
 }
 
 /// Reads a counter of the `mark` table.
 fn mark(conn: &Connection, name: &str) -> rusqlite::Result<i64> {
     conn.prepare_cached("SELECT at FROM mark WHERE name = ?1")?
         .query_row([name], |r| r.get(0))
+}
+
+/// Rows up to this one are folded and in the ledger's table: they are in the log only for who still waits for them.
+fn settled(conn: &Connection) -> rusqlite::Result<i64> {
+    Ok(mark(conn, "folded_upto")?.min(mark(conn, "ledger_upto")?))
 }
 
 type Replayed = (i64, Ledger, Tail, HashSet<(NodeNum, Boot)>);
@@ -330,16 +449,14 @@ fn replay(conn: &Connection) -> rusqlite::Result<Replayed> {
     )?;
     let mut rows = log.query([folded.min(covered), covered])?;
     while let Some(r) = rows.next()? {
-        let (id, node): (i64, NodeNum) = (r.get(0)?, r.get(1)?);
-        head = head.max(id);
-        if id > folded {
-            tail.push(node, id);
+        let key = record::Key::read(r)?;
+        head = head.max(key.id);
+        if key.id > folded {
+            tail.push(key.node, key.id);
         }
-        if id > covered {
-            let place = r.get::<_, Option<i64>>(3)?.map(|b| b as u64).zip(r.get(4)?);
-            let body = r.get_ref(6)?.as_blob().unwrap_or_default();
-            ledger.replay((node, r.get(2)?), place, r.get(5)?, body);
-            dirty.extend(place.map(|(boot, _)| (node, boot)));
+        if key.id > covered {
+            ledger.replay(&key, r.get_ref(6)?.as_blob().unwrap_or_default());
+            dirty.extend(key.place.map(|(boot, _)| (key.node, boot)));
         }
     }
     Ok((head, ledger, tail, dirty))

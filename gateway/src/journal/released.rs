@@ -15,7 +15,7 @@ fn fixture(version: usize, kind: &str) -> PathBuf {
 }
 
 /// A copy in a folder of its own, and what its version said that it holds.
-fn unpacked(version: usize) -> (TempDir, Value) {
+pub(super) fn unpacked(version: usize) -> (TempDir, Value) {
     let dir = tempfile::tempdir().unwrap();
     let packed = File::open(fixture(version, "db.gz")).unwrap();
     let mut file = File::create(dir.path().join("sen.db")).unwrap();
@@ -189,12 +189,28 @@ fn a_newer_schema_is_refused_and_left_alone() {
     let (dir, _) = unpacked(MIGRATIONS.len());
     let path = dir.path().join("sen.db");
     let newer = MIGRATIONS.len() as i64 + 1;
-    Connection::open(&path)
-        .unwrap()
-        .pragma_update(None, "user_version", newer)
+    let c = Connection::open(&path).unwrap();
+    c.execute_batch("CREATE TABLE later (id INTEGER PRIMARY KEY) STRICT")
         .unwrap();
+    c.pragma_update(None, "user_version", newer).unwrap();
+    drop(c);
+    let refused = dump::all(dir.path(), &mut Vec::new()).unwrap_err();
+    assert!(refused.to_string().contains("schema version"), "{refused}");
     let refused = Journal::open(dir.path()).unwrap_err();
     assert!(matches!(refused, OpenError::Schema { .. }), "{refused}");
     assert!(refused.to_string().contains("or a newer one"), "{refused}");
     assert_eq!(user_version(&path), newer);
+}
+
+/// A damaged version number is told from a newer version by the tables that come with one.
+#[test]
+fn every_schema_has_tables_of_its_own() {
+    let c = Connection::open_in_memory().unwrap();
+    let mut before = files::schema_of(&c).unwrap();
+    for sql in MIGRATIONS {
+        c.execute_batch(sql).unwrap();
+        let now = files::schema_of(&c).unwrap();
+        assert_ne!(now, before);
+        before = now;
+    }
 }

@@ -28,7 +28,8 @@ use rusqlite::Connection;
 
 use super::backup::sync_folder;
 use super::contents::{self, Contents, Unusable};
-use super::{OpenError, ReadError, claim, migrated, open_reader, open_writer};
+use super::files::{Files, beside};
+use super::{OpenError, ReadError, claim};
 use crate::reading::Millis;
 
 /// How the names of unfinished files begin.
@@ -151,7 +152,7 @@ fn prepare(part: &Path, backup: &Path) -> Result<Restored, RestoreError> {
     let before = contents::ledger(&c, version)?;
     c.execute_batch("COMMIT")?;
     drop(c);
-    let c = migrated(part)?;
+    let c = Files::at(part).migrated()?;
     c.execute_batch("BEGIN")?;
     let current = contents::version(&c, backup)?;
     let after = contents::ledger(&c, current)?;
@@ -179,7 +180,7 @@ fn occupied(journal: &Path) -> bool {
         return false;
     }
     let look = || -> rusqlite::Result<bool> {
-        open_reader(journal)?.query_row(
+        Files::at(journal).reader()?.query_row(
             "SELECT EXISTS (SELECT 1 FROM log) OR EXISTS (SELECT 1 FROM block) OR EXISTS (SELECT 1 FROM arrived)
                  OR EXISTS (SELECT 1 FROM node) OR EXISTS (SELECT 1 FROM farm)",
             [],
@@ -193,7 +194,7 @@ fn occupied(journal: &Path) -> bool {
 fn move_aside(journal: &Path, now: Millis) -> io::Result<Option<PathBuf>> {
     // Best effort: what is in the log goes into the file. A damaged one takes its log along.
     if journal.exists()
-        && let Ok(c) = open_writer(journal)
+        && let Ok(c) = Files::at(journal).writer()
     {
         let _ = c.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     }
@@ -231,13 +232,6 @@ fn give_to_owner_of(dir: &Path, file: &File) -> io::Result<()> {
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         done => done,
     }
-}
-
-/// The file whose name has that at its end.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 fn failed(dir: &Path, source: io::Error) -> RestoreError {

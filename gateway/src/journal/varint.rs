@@ -40,3 +40,39 @@ pub(super) fn put<V: VarInt>(out: &mut Vec<u8>, v: V) {
     let n = v.encode_var(&mut buf);
     out.extend_from_slice(&buf[..n]);
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn integers_come_back(signed: i64, unsigned: u64, short: u16) {
+            let mut out = Vec::new();
+            put(&mut out, signed);
+            put(&mut out, unsigned);
+            put(&mut out, short);
+            let mut b = Bytes(&out);
+            prop_assert_eq!(b.varint(), Ok(signed));
+            prop_assert_eq!(b.varint(), Ok(unsigned));
+            prop_assert_eq!(b.varint(), Ok(short));
+            prop_assert!(b.is_empty());
+            // One byte less, and the last of them is not there.
+            let mut b = Bytes(&out[..out.len() - 1]);
+            prop_assert_eq!((b.varint(), b.varint()), (Ok(signed), Ok(unsigned)));
+            prop_assert_eq!(b.varint::<u16>(), Err(Damaged));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_reported(bytes in prop::collection::vec(any::<u8>(), 0..24)) {
+            let mut b = Bytes(&bytes);
+            while b.varint::<i64>().is_ok() {}
+            let mut b = Bytes(&bytes);
+            while b.varint::<u16>().is_ok() {}
+            let mut b = Bytes(&bytes);
+            while b.array::<8>().is_ok() {}
+        }
+    }
+}

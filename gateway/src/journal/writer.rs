@@ -4,15 +4,20 @@
 //! a job that fails by itself (a constraint) does not fail its neighbours.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::counts::Counts;
+use super::cursor;
 use super::days::{self, Days, Tally};
+use super::files::{self, Files, is_damage};
 use super::ledger::{Boot, Ledger, Range, Seam};
-use super::{StoreError, record};
+use super::salvage::{self, Damage};
+use super::{StoreError, record, replay, settled};
 use crate::reading::{Day, Millis, NodeNum, Reading};
 
 /// Most jobs in one commit: bounds how long the first of them waits.
@@ -25,6 +30,10 @@ const COMPANY: usize = 32;
 const FIRST_WAIT: Duration = Duration::from_micros(150);
 /// Rows after which the ledger is written out, so that a start replays no more than these.
 const LEDGER_EVERY: i64 = 50_000;
+/// A check of the whole file keeps appends waiting: not more often than this.
+const CHECK_EVERY: Duration = Duration::from_secs(600);
+/// Log rows deleted in one commit: after months without its server a sink has millions behind it.
+const TRIM_ROWS: i64 = 5_000;
 
 /// One uplink to store.
 #[derive(Debug)]
@@ -59,8 +68,8 @@ pub(super) type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 pub(super) enum Job {
     Append(Uplink, oneshot::Sender<Result<Stored, StoreError>>),
     Exec(Exec),
-    /// Write the ledger out, then delete log rows that no one needs any more.
-    Trim(oneshot::Sender<Result<(), StoreError>>),
+    /// Write the ledger out, then delete some log rows that no one needs any more; says whether there are more.
+    Trim(oneshot::Sender<Result<bool, StoreError>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -100,8 +109,24 @@ impl Tail {
 pub(super) struct Shared {
     pub(super) ledger: Mutex<Ledger>,
     pub(super) tail: Mutex<Tail>,
+    pub(super) counts: Counts,
     pub(super) head: watch::Sender<i64>,
     pub(super) failing: watch::Sender<Option<StoreError>>,
+    /// Someone has come upon a page that can't be one: the writer looks at the whole file next.
+    pub(super) suspect: AtomicBool,
+    /// Counts the files that were put in each other's place.
+    pub(super) generation: AtomicU64,
+    pub(super) damage: Mutex<Vec<Damage>>,
+    /// Appends are held off.
+    pub(super) held: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn suspect_if(&self, e: &rusqlite::Error) {
+        if is_damage(e) {
+            self.suspect.store(true, Ordering::Release);
+        }
+    }
 }
 
 pub(super) fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -111,6 +136,7 @@ pub(super) fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 pub(super) struct Writer {
     pub(super) conn: Connection,
+    pub(super) files: Files,
     pub(super) shared: Arc<Shared>,
     /// The last id given.
     pub(super) head: i64,
@@ -120,6 +146,10 @@ pub(super) struct Writer {
     pub(super) counted: Vec<(NodeNum, Day, Tally)>,
     /// What the group has written of the ledger.
     pub(super) written: Option<Written>,
+    /// When the whole file was last looked at.
+    pub(super) checked: Option<Instant>,
+    /// The damaged file is closed, and the new one not open yet.
+    pub(super) adrift: bool,
 }
 
 /// Left to the tables, and taken back if the commit fails.
@@ -239,12 +269,76 @@ impl Writer {
         for answer in answers {
             answer(&outcome);
         }
+        if self.shared.suspect.load(Ordering::Acquire) {
+            self.mend();
+        }
         if outcome.is_ok()
             && self.head - lock(&self.shared.ledger).days.since >= LEDGER_EVERY
             && let Err(e) = self.write_ledger_now()
         {
             tracing::warn!("ledger not written out, trying again later: {e}");
         }
+    }
+
+    /// Looks at the whole file, and makes a new one of what is whole if it is damaged.
+    ///
+    /// Appends wait meanwhile. None is lost by that: they are not answered, and their nodes keep them.
+    fn mend(&mut self) {
+        if !self.adrift {
+            if self.checked.is_some_and(|at| at.elapsed() < CHECK_EVERY) {
+                return;
+            }
+            self.checked = Some(Instant::now());
+            let noticed = match files::check_all(&self.conn) {
+                Ok(None) => {
+                    tracing::warn!("a page of the journal could not be read, and can be now");
+                    self.shared.suspect.store(false, Ordering::Release);
+                    return;
+                }
+                Ok(Some(wrong)) => wrong,
+                Err(e) => e.to_string(),
+            };
+            // The old file is closed first: its last connection tidies up its log by name, which would be the new one's.
+            match Connection::open_in_memory() {
+                Ok(none) => self.conn = none,
+                Err(e) => return tracing::error!("the journal can't be mended now: {e}"),
+            }
+            self.adrift = true;
+            if let Err(e) = salvage::salvage(&self.files, &noticed) {
+                tracing::error!("{e}");
+                // As it was: what can still be stored is, and in a while this is tried again.
+                if let Ok(conn) = self.files.migrated() {
+                    (self.conn, self.adrift) = (conn, false);
+                    return;
+                }
+            }
+        }
+        let dir = self.files.dir();
+        let read = |c: &Connection| Ok((replay(c)?, salvage::reports(c, dir)?));
+        match self.files.open_sound(read) {
+            Ok((conn, ((head, ledger, tail, dirty), damage))) => {
+                (self.conn, self.head, self.dirty) = (conn, head, dirty);
+                // What the last group had counted and written is in the file, or was taken back: both are counted anew.
+                self.counted.clear();
+                self.written = None;
+                self.shared.counts.forget();
+                *lock(&self.shared.ledger) = ledger;
+                *lock(&self.shared.tail) = tail;
+                *lock(&self.shared.damage) = damage;
+                self.shared.generation.fetch_add(1, Ordering::AcqRel);
+                self.shared.head.send_replace(head);
+                self.shared.suspect.store(false, Ordering::Release);
+                self.adrift = false;
+            }
+            // Without a file every append fails, and says so; the next one tries this again.
+            Err(e) => tracing::error!("the journal can't be opened after mending: {e}"),
+        }
+    }
+
+    /// Notes an error that means damage.
+    fn failed(&self, e: rusqlite::Error) -> StoreError {
+        self.shared.suspect_if(&e);
+        e.into()
     }
 
     /// Writes the batch in one transaction. On error nothing of it is on disk.
@@ -257,14 +351,14 @@ impl Writer {
         let begun = self
             .conn
             .execute_batch("BEGIN IMMEDIATE")
-            .map_err(StoreError::from);
+            .map_err(|e| self.failed(e));
         let mut failed = begun.err();
         for job in batch {
             match job {
                 Job::Append(uplink, reply) => {
                     let stored = match &failed {
                         Some(e) => Err(e.clone()),
-                        None => self.append(&uplink, staged).map_err(StoreError::from),
+                        None => self.append(&uplink, staged).map_err(|e| self.failed(e)),
                     };
                     if let Err(e) = &stored {
                         failed.get_or_insert_with(|| e.clone());
@@ -279,7 +373,7 @@ impl Writer {
                         None => match self.savepoint(exec) {
                             (Ok(()), finish) => finish,
                             (Err(e), finish) => {
-                                failed = Some(e.into());
+                                failed = Some(self.failed(e));
                                 finish
                             }
                         },
@@ -288,9 +382,9 @@ impl Writer {
                 }
                 Job::Trim(reply) => {
                     let trimmed = if failed.is_none() {
-                        self.trim().map_err(StoreError::from)
+                        self.trim().map_err(|e| self.failed(e))
                     } else {
-                        Ok(())
+                        Ok(false)
                     };
                     if let Err(e) = &trimmed {
                         failed.get_or_insert_with(|| e.clone());
@@ -303,7 +397,10 @@ impl Writer {
             }
         }
         let result = match failed {
-            None => self.conn.execute_batch("COMMIT").map_err(StoreError::from),
+            None => self
+                .conn
+                .execute_batch("COMMIT")
+                .map_err(|e| self.failed(e)),
             Some(e) => Err(e),
         };
         if result.is_err() && !self.conn.is_autocommit() {
@@ -396,17 +493,23 @@ impl Writer {
         readings: &[Reading],
     ) -> rusqlite::Result<()> {
         let mut insert = self.conn.prepare_cached("INSERT INTO log (id, node, received, boot, seq, n, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
-        let id = self.head + 1;
+        let key = record::Key {
+            id: self.head + 1,
+            node: uplink.node,
+            received: uplink.received,
+            place,
+            n: u32::try_from(readings.len()).unwrap_or(u32::MAX),
+        };
         insert.execute(params![
-            id,
-            uplink.node,
-            uplink.received,
+            key.id,
+            key.node,
+            key.received,
             place.map(|p| p.0 as i64), // at most 2^53 - 1 by the wire's rule
             place.map(|p| p.1),
-            readings.len() as i64,
-            record::encode(readings)
+            key.n,
+            record::encode(&key, readings)
         ])?;
-        self.head = id;
+        self.head = key.id;
         Ok(())
     }
 
@@ -471,14 +574,28 @@ impl Writer {
         }
     }
 
-    /// Deletes log rows that are folded, that the ledger's table covers, and that every cursor has passed.
-    fn trim(&mut self) -> rusqlite::Result<()> {
+    /// Deletes log rows that are folded, that the ledger's table covers, and that nobody waits for, also those between the
+    /// gaps of a reader; at most [`TRIM_ROWS`], the oldest. True when there are more.
+    fn trim(&mut self) -> rusqlite::Result<bool> {
         self.write_ledger()?;
-        self.conn.prepare_cached(
-            "DELETE FROM log WHERE id <= (SELECT min(at) FROM (
-                 SELECT at FROM mark WHERE name IN ('folded_upto', 'ledger_upto') UNION ALL SELECT at FROM cursor))",
-        )?
-        .execute([])?;
-        Ok(())
+        let settled = settled(&self.conn)?;
+        let mut delete = self.conn.prepare_cached(
+            "DELETE FROM log WHERE id IN (SELECT id FROM log WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3)",
+        )?;
+        let mut left = TRIM_ROWS;
+        let mut more = false;
+        for stretch in cursor::passed(&cursor::all_readers(&self.conn)?, settled) {
+            let gone = delete.execute([stretch.at, stretch.upto, left])?;
+            left = left.saturating_sub(i64::try_from(gone).unwrap_or(i64::MAX));
+            if left == 0 {
+                more = true;
+                break;
+            }
+        }
+        let oldest: Option<i64> = self
+            .conn
+            .query_row("SELECT min(id) FROM log", [], |r| r.get(0))?;
+        self.shared.counts.passed(oldest.unwrap_or(settled));
+        Ok(more)
     }
 }

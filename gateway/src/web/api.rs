@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Web;
-use super::model::{ApiError, Farm, History, Latest, Node, Params, Plot};
+use super::model::{ApiError, Damage, Farm, History, Latest, Node, Params, Plot};
+use super::system::{ClockHealth, System, clock_health, damage, system};
 use crate::influx;
 use crate::ingest::refusals::Refused;
+use crate::journal::retention::Status;
 use crate::reading::{Millis, NodeNum};
 use crate::registry::Registry;
 
@@ -28,24 +30,29 @@ pub(super) struct About {
     demo: bool,
     started_at: Millis,
     now: Millis,
+    #[serde(flatten)]
+    system: System,
 }
 
 /// What this gateway is.
 #[utoipa::path(get, path = "/api/v1/about", responses((status = 200, body = About)))]
-pub(super) async fn about(State(web): State<Web>) -> Json<About> {
-    Json(About {
+pub(super) async fn about(State(web): State<Web>) -> Answer<About> {
+    Ok(Json(About {
+        system: system(&web).await?,
         name: web.name,
         version: env!("CARGO_PKG_VERSION"),
         demo: web.demo,
         started_at: web.started_at,
         now: web.clock.now(),
-    })
+    }))
 }
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Overview {
     now: Millis,
     demo: bool,
+    #[serde(flatten)]
+    system: System,
     farms: Vec<Farm>,
     nodes: Vec<Node>,
 }
@@ -70,6 +77,7 @@ pub(super) async fn overview(State(web): State<Web>) -> Answer<Overview> {
     Ok(Json(Overview {
         now,
         demo: web.demo,
+        system: system(&web).await?,
         farms,
         nodes: node_list(&web, &known).await?,
     }))
@@ -116,6 +124,7 @@ async fn node_list(web: &Web, known: &Registry) -> Result<Vec<Node>, ApiError> {
         })
         .await?;
     let seen = web.live.last_seen();
+    let clocks = web.clocks.all();
     let node = |n: &std::sync::Arc<crate::registry::Node>| {
         let said = hellos.get(&n.num);
         let hello = said
@@ -141,6 +150,7 @@ async fn node_list(web: &Web, known: &Registry) -> Result<Vec<Node>, ApiError> {
             received: account.received,
             missing: account.missing,
             dropped: hello.dropped,
+            clock: clocks.get(&n.num).copied(),
         }
     };
     Ok(known.nodes.iter().map(node).collect())
@@ -268,6 +278,7 @@ pub(super) async fn history(
             .map(|b| some(&b.head, b.head.max))
             .collect(),
         n: h.buckets.iter().map(|b| b.head.values).collect(),
+        estimated: h.buckets.iter().map(|b| b.estimated).collect(),
     }))
 }
 
@@ -288,19 +299,23 @@ pub(super) async fn refused(State(web): State<Web>) -> Json<RefusedList> {
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Health {
-    /// `ok`; `degraded`: nothing is lost, something lags; `failing`: readings can't be stored.
+    /// `ok`; `degraded`: something lags, or was lost and what there is goes on; `failing`: readings can't be stored.
     status: &'static str,
     /// What is wrong, for people.
     problems: Vec<String>,
     journal: JournalHealth,
+    disk: Status,
     sinks: Vec<SinkHealth>,
     broker: BrokerHealth,
+    clock: ClockHealth,
 }
 
 #[derive(Serialize, ToSchema)]
 struct JournalHealth {
     head: i64,
     unfolded_rows: u64,
+    /// Damaged files, the newest last.
+    damage: Vec<Damage>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -354,6 +369,18 @@ pub(super) async fn health(State(web): State<Web>) -> Answer<Health> {
     if !broker.connected {
         problems.push("the broker can't be reached; nodes keep their readings".to_owned());
     }
+    let clock = clock_health(&web);
+    if !clock.right {
+        problems.push(
+            "the gateway's clock is wrong: it is behind the newest reading. Readings are kept, times are estimated, and nodes \
+             are not told the time. Set the clock (NTP); if it is right and the journal is not, set it once more, by two \
+             seconds or more, while the gateway runs"
+                .to_owned(),
+        );
+    }
+    let disk = web.disk.get();
+    problems.extend(disk.problems.iter().cloned());
+    problems.extend(web.journal.damage().iter().map(ToString::to_string));
     let failing = web.journal.failing();
     let status = if failing.is_some() {
         "failing"
@@ -364,6 +391,7 @@ pub(super) async fn health(State(web): State<Web>) -> Answer<Health> {
     };
     problems.extend(failing.map(|e| e.to_string()));
     let journal = JournalHealth {
+        damage: damage(&web),
         head: *web.journal.head().borrow(),
         unfolded_rows: web.journal.unfolded(),
     };
@@ -371,8 +399,10 @@ pub(super) async fn health(State(web): State<Web>) -> Answer<Health> {
         status,
         problems,
         journal,
+        disk,
         sinks,
         broker,
+        clock,
     }))
 }
 
@@ -384,5 +414,8 @@ pub(super) async fn metrics(State(web): State<Web>) -> String {
         metrics::gauge!("sen_sink_lag_readings", "sink" => "influx").set(lag as f64);
     }
     metrics::gauge!("sen_journal_unfolded_rows").set(web.journal.unfolded() as f64);
+    let damage = web.journal.damage();
+    metrics::gauge!("sen_journal_damaged_files").set(damage.len() as f64);
+    metrics::gauge!("sen_journal_lost_rows").set(damage.iter().map(|d| d.lost).sum::<u64>() as f64);
     web.metrics.render()
 }

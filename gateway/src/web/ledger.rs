@@ -1,5 +1,7 @@
 //! The routes of the ledger: what arrived and what is missing.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -8,8 +10,10 @@ use utoipa::IntoParams;
 
 use super::Web;
 use super::model::{ApiError, Params};
-use crate::completeness::{self, All, MAX_DAYS, One, USUAL_DAYS, Window};
-use crate::reading::Day;
+use crate::completeness::{self, All, MAX_DAYS, One, Said, USUAL_DAYS, Window};
+use crate::journal::ReadError;
+use crate::journal::retention::deleted_before;
+use crate::reading::{Day, Millis, NodeNum};
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
@@ -36,14 +40,24 @@ pub(super) async fn all(State(web): State<Web>, Params(last): Params<Last>) -> A
     let now = web.clock.now();
     let window = Window::last(days, now);
     let books = web.journal.books(None, window.from).await?;
-    let hellos = web.journal.read(|c| Ok(completeness::hellos(c)?)).await?;
+    let (hellos, deleted) = beside(&web).await?;
     Ok(Json(All::of(
         &web.known.now(),
         &books,
         &hellos,
         window,
+        deleted,
         now,
     )))
+}
+
+/// What an account is made of beside the books: the last hello of each node, and the instant before which history was deleted.
+type Beside = (HashMap<NodeNum, Said>, Option<Millis>);
+
+async fn beside(web: &Web) -> Result<Beside, ReadError> {
+    web.journal
+        .read(|c| Ok((completeness::hellos(c)?, deleted_before(c)?)))
+        .await
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -72,10 +86,10 @@ pub(super) async fn one(
     let now = web.clock.now();
     let window = window(&days, now)?;
     let mut books = web.journal.books(Some(node.num), window.from).await?;
-    let hellos = web.journal.read(|c| Ok(completeness::hellos(c)?)).await?;
+    let (hellos, deleted) = beside(&web).await?;
     let book = books.remove(&node.num).unwrap_or_default();
     let said = hellos.get(&node.num).copied().unwrap_or_default();
-    Ok(Json(One::of(node, &book, said, window, now)))
+    Ok(Json(One::of(node, &book, said, window, deleted, now)))
 }
 
 fn window(days: &Days, now: i64) -> Result<Window, ApiError> {

@@ -6,6 +6,7 @@ mod ledger;
 mod model;
 mod page;
 mod stream;
+mod system;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,8 +29,9 @@ use utoipa_axum::routes;
 use crate::broker;
 use crate::clock::Clock;
 use crate::influx;
+use crate::ingest::clocks::Clocks;
 use crate::ingest::refusals::Refusals;
-use crate::journal::Journal;
+use crate::journal::{Journal, retention};
 use crate::live::Live;
 use crate::reading::Millis;
 use crate::registry::Known;
@@ -51,6 +53,8 @@ pub struct Web {
     pub live: Live,
     /// What was refused.
     pub refusals: Arc<Refusals>,
+    /// How the nodes' clocks stand.
+    pub clocks: Arc<Clocks>,
     /// The door.
     pub door: broker::SharedState,
     /// Its kind, for health.
@@ -59,6 +63,8 @@ pub struct Web {
     pub influx: Option<influx::SharedState>,
     /// What it was refused, if there is a sink.
     pub dead_letters: Option<influx::DeadLetters>,
+    /// The journal's disk.
+    pub disk: retention::SharedStatus,
     /// Metrics.
     pub metrics: PrometheusHandle,
     /// The time.

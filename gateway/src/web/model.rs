@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::ingest::clocks::NodeClock;
 use crate::live;
 use crate::reading::Millis;
 use crate::registry::Registry;
@@ -92,6 +93,43 @@ impl<T: serde::de::DeserializeOwned, S: Send + Sync> axum::extract::FromRequest<
             .await
             .map(|Json(body)| Self(body))
             .map_err(|e| ApiError::bad_request(e.body_text()))
+    }
+}
+
+/// A journal that was damaged, and what became of it. Shown until the damaged file is moved away.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Damage {
+    /// When it was salvaged.
+    at: Millis,
+    /// Name of the damaged file in the data directory.
+    file: String,
+    /// How it was noticed.
+    noticed: String,
+    kept_rows: u64,
+    /// Rows that are known to be lost; more may be.
+    lost_rows: u64,
+    /// Places in the file where something was and can't be read.
+    broken_places: u64,
+    /// Nodes that need a new password.
+    nodes_without_password: Vec<String>,
+}
+
+impl From<crate::journal::Damage> for Damage {
+    fn from(d: crate::journal::Damage) -> Self {
+        Self {
+            at: d.at,
+            file: d
+                .file
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            noticed: d.noticed,
+            kept_rows: d.kept,
+            lost_rows: d.lost,
+            broken_places: d.broken,
+            nodes_without_password: d.nodes_without_secret,
+        }
     }
 }
 
@@ -187,6 +225,8 @@ pub(super) struct Node {
     pub missing: u64,
     /// Readings that the node overwrote because its outbox was full.
     pub dropped: Option<u32>,
+    /// Its clock, as its stamps show it; `null` before the first since the gateway's start.
+    pub clock: Option<NodeClock>,
 }
 
 /// A down-sampled series in columns; empty buckets are left out.
@@ -207,4 +247,6 @@ pub(super) struct History {
     pub max: Vec<Option<f64>>,
     /// Values in the bucket; 0 where there were only faults.
     pub n: Vec<u32>,
+    /// Readings in the bucket, faults too, whose time was worked out afterwards.
+    pub estimated: Vec<u32>,
 }

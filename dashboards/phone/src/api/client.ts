@@ -1,6 +1,6 @@
 /** Requests to the gateway. Every request ends: a link that swallows packets counts as no link. */
-import { readAbout, readHistory, readLedger, readNodes, readOverview, readRefused } from "./read";
-import type { About, History, Ledger, Node, Overview, Refused } from "./types";
+import { readAbout, readDisk, readHistory, readLedger, readNodes, readOverview, readRefused } from "./read";
+import type { About, Disk, History, Ledger, Node, Overview, Refused } from "./types";
 
 const BASE = "api/v1";
 const TIMEOUT_MS = 12_000;
@@ -12,11 +12,16 @@ export class Refusal extends Error {
   }
 }
 
-async function get(path: string): Promise<unknown> {
+export const get = (path: string): Promise<unknown> => ask(path, {}, TIMEOUT_MS);
+
+export const post = (path: string, body: unknown, timeout_ms: number): Promise<unknown> =>
+  ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }, timeout_ms);
+
+async function ask(path: string, init: RequestInit, timeout_ms: number): Promise<unknown> {
   const abort = new AbortController();
-  const timer = setTimeout(() => abort.abort(), TIMEOUT_MS);
+  const timer = setTimeout(() => abort.abort(), timeout_ms);
   try {
-    const answer = await fetch(`${BASE}/${path}`, { signal: abort.signal, cache: "no-store" });
+    const answer = await fetch(`${BASE}/${path}`, { ...init, signal: abort.signal, cache: "no-store" });
     if (!answer.ok) throw new Refusal(answer.status);
     return await answer.json();
   } finally {
@@ -29,6 +34,7 @@ export const getNodes = async (): Promise<Node[]> => readNodes(await get("nodes"
 export const getRefused = async (): Promise<Refused> => readRefused(await get("refused"));
 export const getLedger = async (): Promise<Ledger> => readLedger(await get("ledger"));
 export const getAbout = async (): Promise<About> => readAbout(await get("about"));
+export const getDisk = async (): Promise<Disk | null> => readDisk(await get("health"));
 
 export async function getHistory(node: string, channel: string, from: number, to: number, buckets: number): Promise<History> {
   const query = new URLSearchParams({

@@ -4,7 +4,7 @@
  * Only a failed request says that the gateway is lost: a stream that breaks is tried again first, so a short dip of the
  * link is never shown. The reverse holds too: a link that swallows packets breaks nothing, so silence is checked up on.
  */
-import { applyLatest, applyOverview, connection, heard, lost, tick } from "../model/store";
+import { applyLatest, applyOverview, connection, heard, lost, system, tick } from "../model/store";
 import { backoff } from "./backoff";
 import { getAbout, getOverview, openStream } from "./client";
 import { readLatestList } from "./read";
@@ -103,7 +103,10 @@ function take(data: unknown): void {
 async function checkUp(): Promise<void> {
   heardAt = Date.now();
   try {
-    alive((await getAbout()).now);
+    // Silence may have a reason that the stream does not tell: a full disk.
+    const about = await getAbout();
+    alive(about.now);
+    system.value = about.system;
   } catch {
     void connect();
   }

@@ -2,23 +2,23 @@
  * Reads the API's answers into the page's types. What the page can't do without is checked here, once;
  * unknown members are ignored and absent optional ones become null, so that gateway and page may differ in age.
  */
-import type { About, Farm, History, Latest, Ledger, Node, Overview, Plot, Refused } from "./types";
+import type { About, Damage, Disk, Farm, GatewayClock, History, Jump, Latest, Ledger, Node, NodeClock, Overview, Plot, Refused, System } from "./types";
 
 /** The answer is not what the API promises. */
 export class BadAnswer extends Error {}
 
 type Json = Record<string, unknown>;
 
-const isObject = (x: unknown): x is Json => typeof x === "object" && x !== null && !Array.isArray(x);
-const object = (x: unknown, what: string): Json => {
+export const isObject = (x: unknown): x is Json => typeof x === "object" && x !== null && !Array.isArray(x);
+export const object = (x: unknown, what: string): Json => {
   if (!isObject(x)) throw new BadAnswer(`${what}: not an object`);
   return x;
 };
-const list = (x: unknown): unknown[] => (Array.isArray(x) ? x : []);
-const text = (x: unknown): string => (typeof x === "string" ? x : "");
-const textOrNull = (x: unknown): string | null => (typeof x === "string" ? x : null);
-const number = (x: unknown): number => (typeof x === "number" && Number.isFinite(x) ? x : 0);
-const numberOrNull = (x: unknown): number | null => (typeof x === "number" && Number.isFinite(x) ? x : null);
+export const list = (x: unknown): unknown[] => (Array.isArray(x) ? x : []);
+export const text = (x: unknown): string => (typeof x === "string" ? x : "");
+export const textOrNull = (x: unknown): string | null => (typeof x === "string" ? x : null);
+export const number = (x: unknown): number => (typeof x === "number" && Number.isFinite(x) ? x : 0);
+export const numberOrNull = (x: unknown): number | null => (typeof x === "number" && Number.isFinite(x) ? x : null);
 
 /** null for an entry that can't be shown: one odd channel must not hide the others. */
 export function readLatest(x: unknown): Latest | null {
@@ -67,6 +67,36 @@ function readFarm(x: unknown): Farm {
   };
 }
 
+/** null when there was none. */
+function readJump(at: unknown, by: unknown): Jump | null {
+  const [when, by_ms] = [numberOrNull(at), numberOrNull(by)];
+  return when === null || by_ms === null ? null : { at: when, by_ms };
+}
+
+const STATES: NodeClock["state"][] = ["right", "none", "unset", "ahead", "back", "behind"];
+
+function readNodeClock(x: unknown): NodeClock | null {
+  if (!isObject(x)) return null;
+  const state = STATES.find((known) => known === x.state);
+  if (state === undefined) return null;
+  return { state, offset_ms: numberOrNull(x.offset_ms), last_jump: readJump(x.jumped_at, x.jump_ms) };
+}
+
+/** A gateway that does not say is taken to be well. */
+function readGatewayClock(x: unknown): GatewayClock {
+  const clock = isObject(x) ? x : {};
+  const jump = isObject(clock.last_jump) ? clock.last_jump : {};
+  return { right: clock.right !== false, last_jump: readJump(jump.at, jump.by_ms) };
+}
+
+const readSystem = (x: Json): System => ({
+  clock: readGatewayClock(x.clock),
+  dead_letters: number(x.dead_letters),
+  // An older gateway does not say; then nothing is known to be wrong.
+  storing: x.storing !== false,
+  damage: list(x.damage).filter(isObject).map(readDamage),
+});
+
 function readNode(x: unknown): Node {
   const node = object(x, "node");
   return {
@@ -84,6 +114,7 @@ function readNode(x: unknown): Node {
     received: number(node.received),
     missing: number(node.missing),
     dropped: numberOrNull(node.dropped),
+    clock: readNodeClock(node.clock),
   };
 }
 
@@ -99,8 +130,21 @@ export function readOverview(x: unknown): Overview {
   return {
     now,
     demo: overview.demo === true,
+    system: readSystem(overview),
     farms: list(overview.farms).map(readFarm),
     nodes: list(overview.nodes).map(readNode),
+  };
+}
+
+function readDamage(damage: Json): Damage {
+  return {
+    at: number(damage.at),
+    file: text(damage.file),
+    noticed: text(damage.noticed),
+    kept_rows: number(damage.kept_rows),
+    lost_rows: number(damage.lost_rows),
+    broken_places: number(damage.broken_places),
+    nodes_without_password: list(damage.nodes_without_password).map(text),
   };
 }
 
@@ -125,6 +169,8 @@ export function readHistory(x: unknown): History {
     min,
     max,
     n: n.map((count) => count ?? 0),
+    // An older gateway does not say.
+    estimated: Array.isArray(h.estimated) ? column(h.estimated).map((count) => count ?? 0) : t.map(() => 0),
   };
 }
 
@@ -153,7 +199,7 @@ export function readLedger(x: unknown): Ledger {
       node: text(entry.node),
       days: list(entry.days)
         .filter(isObject)
-        .map((day) => ({ day: text(day.day), received: number(day.received), missing: number(day.missing), late: number(day.late) })),
+        .map((day) => ({ day: text(day.day), received: number(day.received), missing: number(day.missing), late: number(day.late), deleted: day.history === "deleted" })),
       missing_ranges: list(entry.missing_ranges)
         .filter(isObject)
         .map((range) => ({ count: number(range.count), after: numberOrNull(range.after), before: numberOrNull(range.before) })),
@@ -162,12 +208,31 @@ export function readLedger(x: unknown): Ledger {
   return { late_after_ms: number(ledger.late_after_ms), nodes };
 }
 
+/** null for a gateway that does not say. */
+export function readDisk(x: unknown): Disk | null {
+  const { disk } = object(x, "health");
+  if (!isObject(disk)) return null;
+  const sinks = list(disk.cursors)
+    .filter(isObject)
+    .map((sink) => {
+      const lost = isObject(sink.given_up) ? sink.given_up : {};
+      return {
+        name: text(sink.name),
+        room_pct: number(sink.room_pct),
+        hours_left: numberOrNull(sink.hours_left),
+        given_up: { readings: number(lost.readings), first_at: numberOrNull(lost.first_at), last_at: numberOrNull(lost.last_at) },
+      };
+    });
+  return { free_bytes: number(disk.free_bytes), deleted_before: numberOrNull(disk.deleted_before), sinks };
+}
+
 export function readAbout(x: unknown): About {
   const about = object(x, "about");
   return {
     name: text(about.name),
     version: text(about.version),
     demo: about.demo === true,
+    system: readSystem(about),
     started_at: number(about.started_at),
     now: number(about.now),
   };

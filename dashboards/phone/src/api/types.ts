@@ -57,16 +57,64 @@ export interface Node {
   missing: number;
   /** Readings that the node overwrote before they could be sent. */
   dropped: number | null;
+  /** null before its first stamp since the gateway's start. */
+  clock: NodeClock | null;
+}
+
+/** The last time that a clock was found to have jumped. */
+export interface Jump {
+  at: number;
+  /** How far; below zero: back. */
+  by_ms: number;
+}
+
+/** A node's clock, as its stamps show it. */
+export interface NodeClock {
+  state: "right" | "none" | "unset" | "ahead" | "back" | "behind";
+  /** About how far it is from the gateway's; only while it is wrong. */
+  offset_ms: number | null;
+  last_jump: Jump | null;
+}
+
+/** The gateway's own clock. */
+export interface GatewayClock {
+  /** False: times are estimated until somebody sets it. */
+  right: boolean;
+  last_jump: Jump | null;
+}
+
+/** What the gateway says of itself. */
+export interface System {
+  clock: GatewayClock;
+  /** Points that the server of the InfluxDB sink refused, and that wait to be sent again. */
+  dead_letters: number;
+  /** New readings are stored; not while the gateway's disk is full. */
+  storing: boolean;
+  /** Damaged files of the journal, the newest last. */
+  damage: Damage[];
+}
+
+/** A damaged file of the journal, and what became of it; shown until that file is moved away. */
+export interface Damage {
+  at: number;
+  file: string;
+  noticed: string;
+  kept_rows: number;
+  /** Known to be lost; more may be. */
+  lost_rows: number;
+  broken_places: number;
+  nodes_without_password: string[];
 }
 
 export interface Overview {
   now: number;
   demo: boolean;
+  system: System;
   farms: Farm[];
   nodes: Node[];
 }
 
-/** Columns: the i-th entries of t, mean, min, max and n belong together. */
+/** Columns: the i-th entries of t, mean, min, max, n and estimated belong together. */
 export interface History {
   unit: string;
   from: number;
@@ -78,6 +126,8 @@ export interface History {
   min: (number | null)[];
   max: (number | null)[];
   n: number[];
+  /** Readings whose time was worked out afterwards. */
+  estimated: number[];
 }
 
 export interface Refused {
@@ -92,6 +142,8 @@ export interface LedgerDay {
   received: number;
   missing: number;
   late: number;
+  /** Deleted here to make room or for their age; what is deleted is not missing. */
+  deleted: boolean;
 }
 
 /** Readings that are known to exist and have not arrived, between two that have. */
@@ -116,10 +168,27 @@ export interface Ledger {
   nodes: NodeLedger[];
 }
 
+/** What waits on the gateway for a database. */
+export interface Waiting {
+  name: string;
+  /** How much of the room that it may take it does. */
+  room_pct: number;
+  hours_left: number | null;
+  /** What the database will never get. */
+  given_up: { readings: number; first_at: number | null; last_at: number | null };
+}
+
+export interface Disk {
+  free_bytes: number;
+  deleted_before: number | null;
+  sinks: Waiting[];
+}
+
 export interface About {
   name: string;
   version: string;
   demo: boolean;
+  system: System;
   started_at: number;
   now: number;
 }

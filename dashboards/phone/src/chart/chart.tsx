@@ -4,18 +4,20 @@ import { useEffect, useRef } from "preact/hooks";
 import type { History } from "../api/types";
 import { formatWhen } from "../format/time";
 import { language, t } from "../i18n";
-import { faultTimes } from "../model/gaps";
+import { estimatedTimes, faultTimes } from "../model/gaps";
 import { decimalsOf, unitLabel } from "../quantities";
-import { decimal, figure, reading } from "../words";
+import { count, decimal, figure, reading } from "../words";
 import { drawPlot } from "./plot";
 
 interface Props {
   history: History;
+  /** Readings whose time was worked out afterwards. */
+  estimated: number;
   quantity: string;
   label: string;
 }
 
-export function Chart({ history, quantity, label }: Props) {
+export function Chart({ history, estimated, quantity, label }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const read = useSignal<string | null>(null);
   const dark = useDark();
@@ -25,6 +27,7 @@ export function Chart({ history, quantity, label }: Props) {
   useEffect(() => {
     if (host.current === null) return;
     read.value = null;
+    const guessed = new Set(estimatedTimes(history));
     return drawPlot(host.current, {
       history,
       decimals: decimalsOf(quantity),
@@ -36,8 +39,9 @@ export function Chart({ history, quantity, label }: Props) {
           read.value = null;
           return;
         }
+        const when = formatWhen(time, history.to);
         read.value = t("chart.read", {
-          time: formatWhen(time, history.to),
+          time: guessed.has(time) ? `${when} (${t("channel.estimated")})` : when,
           mean: reading(middle, quantity, history.unit),
           min: figure(low, quantity),
           max: figure(high, quantity),
@@ -62,6 +66,12 @@ export function Chart({ history, quantity, label }: Props) {
           <i class="key key-band" />
           {t("chart.legend.band")}
         </span>
+        {estimated > 0 && (
+          <span data-testid="chart-estimated">
+            <i class="key key-estimated" />
+            {t("chart.legend.estimated", { count: count(estimated) })}
+          </span>
+        )}
         {faultTimes(history).length > 0 && (
           <span>
             <i class="key key-fault" />

@@ -1,12 +1,12 @@
 /**
  * Draws a history with uPlot: the mean as a line, lowest to highest as a band around it, gaps open, a mark on the time axis
- * where the sensor only reported faults, and the last value named. Knows nothing of Preact.
+ * where the sensor only reported faults, another along the top where times are estimated, and the last value named. Knows nothing of Preact.
  */
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { History } from "../api/types";
 import { FARM_ZONE, formatDate, formatTime } from "../format/time";
-import { faultTimes, isolated, withGaps } from "../model/gaps";
+import { estimatedTimes, faultTimes, isolated, withGaps } from "../model/gaps";
 import { stepDecimals, timeLabel, valueRange } from "./scale";
 
 export interface Picture {
@@ -29,7 +29,7 @@ export function drawPlot(host: HTMLElement, picture: Picture): () => void {
   const { history, decimals, figure, onRead } = picture;
   const columns = withGaps(history);
   const colour = (name: string): string => getComputedStyle(host).getPropertyValue(name).trim();
-  const [ink, line, mean, band, bad] = [colour("--dim"), colour("--line"), colour("--leaf"), colour("--band"), colour("--bad")];
+  const [ink, line, mean, band, bad, stale] = [colour("--dim"), colour("--line"), colour("--leaf"), colour("--band"), colour("--bad"), colour("--stale")];
   const font = (px: number, weight = 400) => `${weight} ${px}px ${getComputedStyle(host).fontFamily}`;
 
   const axis = { stroke: ink, font: font(13), grid: { stroke: line, width: 1 }, ticks: { show: false } };
@@ -75,7 +75,11 @@ export function drawPlot(host: HTMLElement, picture: Picture): () => void {
       ],
       bands: [{ series: [MAX, MIN], fill: band }],
       hooks: {
-        draw: [(u) => markFaults(u, faultTimes(history), history.bucket_ms, bad), (u) => nameLast(u, picture, mean, colour("--ink"), colour("--card"), font)],
+        draw: [
+          (u) => mark(u, faultTimes(history), history.bucket_ms, bad, "bottom"),
+          (u) => mark(u, estimatedTimes(history), history.bucket_ms, stale, "top"),
+          (u) => nameLast(u, picture, mean, colour("--ink"), colour("--card"), font),
+        ],
         setCursor: [(u) => onRead(u.cursor.left !== undefined && u.cursor.left >= 0 ? (u.cursor.idxs?.[MEAN] ?? null) : null, columns)],
       },
     },
@@ -125,15 +129,18 @@ function followFinger(plot: uPlot): void {
   plot.over.addEventListener("pointermove", follow);
 }
 
-function markFaults(u: uPlot, times: number[], bucket_ms: number, colour: string): void {
+/** A bar over each of the buckets at the plot's edge: which edge tells the marks apart without colours. */
+function mark(u: uPlot, times: number[], bucket_ms: number, colour: string, edge: "top" | "bottom"): void {
   const { ctx, bbox } = u;
   const px = uPlot.pxRatio;
+  const height = edge === "top" ? 4 * px : 6 * px;
+  const y = edge === "top" ? bbox.top : bbox.top + bbox.height - height;
   ctx.save();
   ctx.fillStyle = colour;
   for (const time of times) {
     const left = u.valToPos(time, "x", true);
     const right = u.valToPos(time + bucket_ms, "x", true);
-    ctx.fillRect(left, bbox.top + bbox.height - 6 * px, Math.max(right - left, 2 * px), 6 * px);
+    ctx.fillRect(left, y, Math.max(right - left, 2 * px), height);
   }
   ctx.restore();
 }

@@ -33,7 +33,7 @@ test("every key that is used exists", () => {
 });
 
 test("every fault and reset reason of the wire format has words", () => {
-  const faults = ["open_circuit", "short_circuit", "crc", "timeout", "out_of_range", "power_on_value", "stuck", "saturated", "other"];
+  const faults = ["open_circuit", "short_circuit", "crc", "timeout", "out_of_range", "power_on_value", "stuck", "saturated", "not_calibrated", "other"];
   const resets = ["power_on", "external", "watchdog", "brownout", "software", "panic", "deep_sleep"];
   const wanted = [...faults.flatMap((fault) => [`fault.${fault}`, `fault.${fault}.do`]), ...resets.map((reset) => `reset.${reset}`)];
   expect(wanted.filter((key) => !keys.includes(key as Key))).toEqual([]);

@@ -26,7 +26,7 @@ export function withGaps(h: History): Columns {
 }
 
 /** The history with the newest reading at its end: the last bucket's mean is not what the sensor says now. */
-export function withNewest(h: History, at: number, value: number | null): History {
+export function withNewest(h: History, at: number, value: number | null, estimated: boolean): History {
   const last = h.t[h.t.length - 1];
   if (value === null || at > h.to || (last !== undefined && at <= last)) return h;
   return {
@@ -36,11 +36,15 @@ export function withNewest(h: History, at: number, value: number | null): Histor
     min: [...h.min, value],
     max: [...h.max, value],
     n: [...h.n, 1],
+    estimated: [...h.estimated, estimated ? 1 : 0],
   };
 }
 
 /** Starts of the buckets in which the sensor only reported faults. */
 export const faultTimes = (h: History): number[] => h.t.filter((_, i) => h.n[i] === 0);
+
+/** Starts of the buckets with times that were worked out afterwards. */
+export const estimatedTimes = (h: History): number[] => h.t.filter((_, i) => (h.estimated[i] ?? 0) > 0);
 
 /** Indices of points with nothing on either side: a line can't show them, a dot can. */
 export function isolated(values: readonly (number | null | undefined)[]): number[] {

@@ -15,8 +15,8 @@ test("says 100 percent only when nothing is missing", () => {
 
 test("adds up days", () => {
   const days = [
-    { day: "2026-11-23", received: 90, missing: 10, late: 4 },
-    { day: "2026-11-24", received: 5, missing: 0, late: 1 },
+    { day: "2026-11-23", received: 90, missing: 10, late: 4, deleted: false },
+    { day: "2026-11-24", received: 5, missing: 0, late: 1, deleted: false },
   ];
   expect(sum(days)).toEqual({ received: 95, missing: 10, late: 5 });
   expect(shortDate("2026-11-23")).toBe("23/11");

@@ -33,5 +33,6 @@ export const node = (more: Partial<Node> = {}): Node => ({
   received: 0,
   missing: 0,
   dropped: null,
+  clock: null,
   ...more,
 });

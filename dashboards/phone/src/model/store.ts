@@ -3,7 +3,7 @@
  * Each channel has its own signal; the farms' structure changes rarely and holds keys only.
  */
 import { batch, computed, type ReadonlySignal, signal, type Signal } from "@preact/signals";
-import type { Latest, Node, Overview } from "../api/types";
+import type { Latest, Node, Overview, System } from "../api/types";
 import { quantityRank } from "../quantities";
 import { keyOf, merge } from "./merge";
 import { sameTodos, type Todo, todos } from "./todo";
@@ -33,6 +33,8 @@ export const lastContact = signal<number | null>(null);
 /** Gateway's time, moving in steps of a few seconds. The phone's own clock may be wrong and is not used for ages. */
 export const clock = signal(Date.now());
 export const demo = signal(false);
+/** What the gateway says of itself. */
+export const system = signal<System>({ clock: { right: true, last_jump: null }, dead_letters: 0, storing: true, damage: [] });
 export const farms = signal<FarmView[]>([]);
 export const nodes = signal<Node[]>([]);
 
@@ -115,6 +117,7 @@ export function applyOverview(overview: Overview): void {
   batch(() => {
     heard(overview.now);
     demo.value = overview.demo;
+    system.value = overview.system;
     nodes.value = overview.nodes;
     farms.value = overview.farms.map((farm) => ({
       ...farm,
@@ -138,6 +141,8 @@ function forgetUnlisted(): void {
 export function applyLatest(list: Latest[]): boolean {
   let allKnown = true;
   batch(() => {
+    // What is in the stream has been stored.
+    if (list.length > 0 && !system.value.storing) system.value = { ...system.value, storing: true };
     for (const latest of list) {
       if (channels.has(keyOf(latest))) put(latest);
       else allKnown = false;

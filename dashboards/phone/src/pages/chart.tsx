@@ -111,6 +111,8 @@ interface PictureProps {
 
 /** Drawn anew with each history, not with each reading: a finger on the chart keeps its place. */
 function Picture({ history, latest, quantity, label }: PictureProps) {
-  const shown = useMemo(() => withNewest(history, latest?.at ?? 0, latest?.value ?? null), [history]);
-  return <Chart history={shown} quantity={quantity} label={label} />;
+  const shown = useMemo(() => withNewest(history, latest?.at ?? 0, latest?.value ?? null, latest?.estimated ?? false), [history]);
+  // Not of `shown`: the newest reading is in its last bucket, too.
+  const estimated = history.estimated.reduce((sum, n) => sum + n, 0);
+  return <Chart history={shown} estimated={estimated} quantity={quantity} label={label} />;
 }

@@ -1,13 +1,17 @@
 /** What a technician asks for: devices, refused messages, language, version. Renewed while it is open. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { getAbout, getLedger, getNodes, getRefused } from "../api/client";
-import type { About, Ledger, Refused } from "../api/types";
+import { getAbout, getDisk, getLedger, getNodes, getRefused } from "../api/client";
+import type { About, Disk, Ledger, Refused } from "../api/types";
 import { chooseLanguage, CODES, language, LANGUAGES, t } from "../i18n";
 import { formatWhen } from "../format/time";
-import { clock, demo, nodes } from "../model/store";
+import { clock, demo, nodes, system } from "../model/store";
+import { gatewayClockWords } from "../parts/clock-fact";
 import { DeviceCard } from "../parts/device-card";
 import { RefusedList } from "../parts/refused-list";
+import { Storage } from "../parts/storage";
+import "../style/code.css";
+import "../style/more.css";
 
 const AGAIN_AFTER_MS = 15_000;
 /** Days move slowly. */
@@ -16,6 +20,7 @@ const LEDGER_AFTER_MS = 60_000;
 export function MorePage() {
   const refused = useSignal<Refused | null>(null);
   const about = useSignal<About | null>(null);
+  const disk = useSignal<Disk | null>(null);
   const ledger = useSignal<Ledger | null>(null);
   const failed = useSignal(false);
 
@@ -36,11 +41,13 @@ export function MorePage() {
       if (document.hidden) return;
       void loadLedger();
       try {
-        const [devices, messages, version] = await Promise.all([getNodes(), getRefused(), getAbout()]);
+        const [devices, messages, version, room] = await Promise.all([getNodes(), getRefused(), getAbout(), getDisk()]);
         if (gone) return;
         nodes.value = devices;
         refused.value = messages;
         about.value = version;
+        system.value = version.system;
+        disk.value = room;
         failed.value = false;
       } catch {
         failed.value = true;
@@ -94,8 +101,11 @@ export function MorePage() {
             </dd>
             <dt>{t("more.about.started")}</dt>
             <dd>{formatWhen(about.value.started_at, clock.value)}</dd>
+            <dt>{t("clock.gateway")}</dt>
+            <dd>{gatewayClockWords(system.value.clock)}</dd>
           </dl>
         )}
+        {disk.value !== null && <Storage disk={disk.value} />}
       </section>
     </>
   );

@@ -66,7 +66,9 @@ function Bar({ day }: { day: LedgerDay }) {
 
 const percentText = (share: number): string => withUnit(decimal(share, 1), "%");
 
-function dayText(day: LedgerDay): string {
+const dayText = (day: LedgerDay): string => (day.deleted ? `${arrivedText(day)} · ${t("ledger.day.deleted")}` : arrivedText(day));
+
+function arrivedText(day: LedgerDay): string {
   const share = percent(day);
   if (share === null) return t("ledger.day.none");
   if (day.missing === 0) return t("ledger.day.all", { received: count(day.received) });

@@ -5,6 +5,7 @@ import { withUnit } from "../format/number";
 import { plotOf } from "../model/store";
 import { count, decimal, nodeName, resetReason } from "../words";
 import { Age } from "./age";
+import { nodeClockWords } from "./clock-fact";
 import { Completeness } from "./completeness";
 
 interface Props {
@@ -15,6 +16,7 @@ interface Props {
 }
 
 export function DeviceCard({ node, ledger, lateAfter }: Props) {
+  const clock = node.clock === null ? null : nodeClockWords(node.clock);
   return (
     <article class="card device" data-testid={`device-${node.id}`}>
       <header class="plot-head">
@@ -33,6 +35,7 @@ export function DeviceCard({ node, ledger, lateAfter }: Props) {
         <dt>{t("node.complete")}</dt>
         <dd>{completeness(node)}</dd>
         {node.dropped !== null && node.dropped > 0 && <Fact name="node.dropped" value={t("node.dropped.count", { count: count(node.dropped) })} />}
+        {clock !== null && <Fact name="clock.name" value={clock} />}
         {node.battery_mv !== null && <Fact name="node.battery" value={withUnit(decimal(node.battery_mv / 1000, 2), "V")} />}
         {node.rssi_dbm !== null && <Fact name="node.signal" value={`${t(signalWord(node.rssi_dbm))} (${withUnit(decimal(node.rssi_dbm, 0), "dBm")})`} />}
         {node.firmware !== null && <Fact name="node.firmware" value={node.firmware} />}

@@ -5,6 +5,7 @@ import { formatWhen } from "../format/time";
 import { clock, connection, demo, farms, lastContact, lastReceived } from "../model/store";
 import { Age } from "./age";
 import { AlertIcon, LotusIcon } from "./icons";
+import { SystemNotices } from "./system-notices";
 
 export function Header() {
   return (
@@ -25,6 +26,7 @@ export function Header() {
         {demo.value && <span class="chip">{t("demo.chip")}</span>}
       </div>
       {connection.value === "lost" && lastContact.value !== null && <LostBanner />}
+      <SystemNotices />
     </header>
   );
 }

@@ -8,9 +8,13 @@ import { count, nodeName } from "../words";
 /** What a person reads; the gateway keeps more. */
 const SHOWN = 10;
 
+/** A wrong stamp is counted here and costs no reading: the device's card says how its clock stands. */
+const isRefusal = (reason: string): boolean => !reason.startsWith("time_");
+
 export function RefusedList({ refused }: { refused: Refused }) {
-  const reasons = Object.entries(refused.counts).filter(([, times]) => times > 0);
-  if (reasons.length === 0 && refused.last.length === 0) return <p class="card notice">{t("more.refused.none")}</p>;
+  const reasons = Object.entries(refused.counts).filter(([reason, times]) => times > 0 && isRefusal(reason));
+  const last = refused.last.filter(({ reason }) => isRefusal(reason));
+  if (reasons.length === 0 && last.length === 0) return <p class="card notice">{t("more.refused.none")}</p>;
   return (
     <section class="card refused" data-testid="refused">
       <p>{t("more.refused.why")}</p>
@@ -22,7 +26,7 @@ export function RefusedList({ refused }: { refused: Refused }) {
         ))}
       </ul>
       <ul class="messages">
-        {refused.last.slice(0, SHOWN).map((message) => (
+        {last.slice(0, SHOWN).map((message) => (
           <li>
             <p>
               <b>{message.node === null ? t("more.refused.unnamed") : nodeName(nodeOf(message.node)?.name ?? message.node)}</b>

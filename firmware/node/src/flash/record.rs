@@ -1,9 +1,8 @@
 //! The bytes of page headers and records, each with a checksum of its own. No I/O.
 
-use crc::{CRC_32_ISO_HDLC, Crc, Table};
 use sen_wire::{Channel, Decimal, Fault, Ids, Value};
 
-use crate::{clock::Stamp, outbox::Entry};
+use crate::{checksum::CRC, clock::Stamp, outbox::Entry};
 
 /// A record without the padding to whole words.
 pub(super) const RECORD_BYTES: usize = 24;
@@ -14,9 +13,6 @@ pub(super) const HEADER_BYTES: usize = 48;
 const MAGIC: [u8; 4] = *b"Sen\x01";
 /// No place at all: before every reading.
 pub(super) const NO_IDS: Ids = Ids { boot: 0, seq: 0 };
-
-/// One table of 1 KiB: the faster ones take a board's flash for a checksum of 24 bytes a minute.
-static CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
 
 /// What a page begins with: all that was true when it was begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

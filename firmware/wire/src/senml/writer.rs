@@ -4,11 +4,12 @@
 //! it changes: a sweep of six channels pays for it once. Values are integers or decimal fractions (tag 4), in lowest
 //! terms. The same readings always give the same bytes.
 
-use minicbor::{Encoder, data::IanaTag, encode::write::Cursor};
+use minicbor::{Encoder, encode::write::Cursor};
 
 use crate::{
     Decimal, Ids, Reading, Time, Value,
     limits::{MAX_PACK_BYTES, MAX_PACK_RECORDS},
+    number,
 };
 
 /// Room for the array's head before its length is known; up to 23 records one byte is enough.
@@ -115,7 +116,7 @@ fn write_record(
             Time::Missing => 0,
         };
         e.i8(-3)?;
-        write_decimal(e, Decimal::new(ms, -3))?;
+        number::write(e, Decimal::new(ms, -3))?;
     }
     if let Some(Ids { boot, seq }) = first {
         e.str("boot")?.u64(boot)?.str("seq")?.u32(seq)?;
@@ -124,7 +125,7 @@ fn write_record(
     match reading.value {
         Value::Number(number) => {
             e.u8(2)?;
-            write_decimal(e, number)?;
+            number::write(e, number)?;
         }
         Value::Fault(fault) => {
             e.str("flt")?.u8(fault.code())?;
@@ -134,17 +135,4 @@ fn write_record(
         e.str("est")?.bool(true)?;
     }
     Ok(())
-}
-
-fn write_decimal(e: &mut Encoder<Cursor<&mut [u8]>>, number: Decimal) -> Result<(), EncodeError> {
-    if number.exponent() >= 0
-        && let Some(whole) = number.floor_at(0)
-    {
-        return e.i64(whole)?.ok();
-    }
-    e.tag(IanaTag::Decimal)?
-        .array(2)?
-        .i8(number.exponent())?
-        .i64(number.mantissa())?
-        .ok()
 }

@@ -231,7 +231,7 @@ async fn places_and_days_agree_while_the_ledger_is_being_written_out() {
                     if seq % 2 == 0 {
                         journal.trim().await
                     } else {
-                        Ok(())
+                        Ok(false)
                     }
                 });
                 assert!(stored.is_ok() && trimmed.is_ok());
