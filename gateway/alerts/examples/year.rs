@@ -18,7 +18,7 @@ use sen_alerts::{
     calendar::Zone,
     engine::Series as Key,
     engine::{Output, Subject},
-    quality::{Belief, Judge},
+    quality::{Belief, Judge, company::Company},
     watch::{Said, State},
 };
 use sen_wire::{Channel, Quantity};
@@ -62,6 +62,7 @@ struct Message {
     rule: String,
     raised: Millis,
     since: Millis,
+    ended: Millis,
 }
 
 struct Run {
@@ -101,6 +102,7 @@ fn run(columns: &[Series], rules: &[Rule], believe_all: bool) -> Run {
         }
     }
     let mut judges: BTreeMap<Quantity, Judge> = BTreeMap::new();
+    let mut company = Company::default();
     let (mut judged, mut out) = (Vec::new(), Vec::new());
     let mut run = Run {
         messages: Vec::new(),
@@ -115,7 +117,8 @@ fn run(columns: &[Series], rules: &[Rule], believe_all: bool) -> Run {
                     .entry(quantity)
                     .or_default()
                     .take(quantity, at, value, &mut judged);
-                for j in judged.drain(..) {
+                for mut j in judged.drain(..) {
+                    company.take(Channel::first(quantity), &mut j);
                     match j.belief {
                         Belief::Believed => {
                             engine.reading(key(quantity), j.at, Said::Value(j.value), at, &mut out)
@@ -139,11 +142,17 @@ fn run(columns: &[Series], rules: &[Rule], believe_all: bool) -> Run {
                 continue;
             };
             run.transitions += 1;
+            if transition.to == State::Normal && transition.from.is_alarm() {
+                for message in run.messages.iter_mut().filter(|m| *m.rule == *rule) {
+                    message.ended = message.ended.min(at);
+                }
+            }
             if transition.to == State::Firing {
                 run.messages.push(Message {
                     rule: rule.to_string(),
                     raised: at,
                     since: transition.since.unwrap_or(at),
+                    ended: Millis::MAX,
                 });
             }
         }
@@ -247,7 +256,7 @@ fn main() -> anyhow::Result<()> {
     );
 
     println!(
-        "\nlow oxygen for an hour, by good readings\nseries    below    events  alarm by then  within 15 min  later  never  messages"
+        "\nlow oxygen for an hour, by good readings\nseries    below    events  alarm by then  within 15 min  later  never  standing  messages"
     );
     let oxygen = columns
         .iter()
@@ -270,7 +279,7 @@ fn main() -> anyhow::Result<()> {
         rule.clear_for_s = 0;
         let events = low(&poorer.rows, limit);
         let run = run_of(std::slice::from_ref(&poorer), &[rule]);
-        let mut count = [0usize; 4];
+        let mut count = [0usize; 5];
         for &(from, complete) in &events {
             // An alarm that belongs to it: its causing readings reach into the event.
             let raised = run
@@ -279,22 +288,32 @@ fn main() -> anyhow::Result<()> {
                 .filter(|m| m.raised >= from && m.since <= complete)
                 .map(|m| m.raised)
                 .min();
+            let standing = run
+                .messages
+                .iter()
+                .any(|m| m.raised < from && from <= m.ended);
             let late = raised.map(|at| at - complete);
-            count[match late {
+            let place = match late {
+                _ if standing => 4,
                 Some(ms) if ms <= 0 => 0,
                 Some(ms) if ms <= QUARTER => 1,
                 Some(_) => 2,
                 None => 3,
-            }] += 1;
+            };
+            count[place] += 1;
         }
-        goals = (goals.0 + count[0] + count[1], goals.1 + events.len());
+        goals = (
+            goals.0 + count[0] + count[1] + count[4],
+            goals.1 + events.len(),
+        );
         println!(
-            "{name:<9} {limit:>5} {:>9} {:>14} {:>14} {:>6} {:>6} {:>9}",
+            "{name:<9} {limit:>5} {:>9} {:>14} {:>14} {:>6} {:>6} {:>9} {:>9}",
             events.len(),
             count[0],
             count[1],
             count[2],
             count[3],
+            count[4],
             run.messages.len()
         );
     }

@@ -213,11 +213,16 @@ mod tests {
             let figure = |c: Counted| trust(Quantity::Ph, &c).figure;
             let now = figure(counted);
             prop_assert!(now <= 100);
-            prop_assert!(figure(Counted { rejected: rejected + 50, ..counted }) <= now);
-            prop_assert!(figure(Counted { steps: steps + 1, ..counted }) <= now);
-            prop_assert!(figure(Counted { expected: expected + 50, ..counted }) <= now);
-            prop_assert!(figure(Counted { since_fault_s: Some(5), ..counted }) <= now);
-            prop_assert!(figure(Counted { since_calibration_days: days.map(|d| d + 9), ..counted }) <= now);
+            let worse = figure(Counted { rejected: rejected + 50, ..counted });
+            prop_assert!(worse <= now);
+            let worse = figure(Counted { steps: steps + 1, ..counted });
+            prop_assert!(worse <= now);
+            let worse = figure(Counted { expected: expected + 50, ..counted });
+            prop_assert!(worse <= now);
+            let worse = figure(Counted { since_fault_s: Some(5), ..counted });
+            prop_assert!(worse <= now);
+            let worse = figure(Counted { since_calibration_days: days.map(|d| d + 9), ..counted });
+            prop_assert!(worse <= now);
         }
     }
 }

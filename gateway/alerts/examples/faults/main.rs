@@ -15,7 +15,7 @@ mod truth;
 use std::{collections::BTreeMap, ops::Range, path::PathBuf};
 
 use clap::Parser;
-use sen_alerts::quality::{Belief, Judge, Judged};
+use sen_alerts::quality::{Belief, Judge, Judged, company::Company};
 
 use self::{
     series::Series,
@@ -50,6 +50,32 @@ pub(crate) fn walk(series: &Series) -> Vec<Judged> {
         }
     }
     series.rows.iter().map(|row| last[&row.at]).collect()
+}
+
+/// The same for all columns of a node, which keep each other company.
+fn walk_together(columns: &[Series]) -> Vec<Vec<Judged>> {
+    let mut judges = vec![Judge::default(); columns.len()];
+    let mut company = Company::default();
+    let mut last: Vec<BTreeMap<i64, Judged>> = vec![BTreeMap::new(); columns.len()];
+    let mut sweeps: BTreeMap<i64, Vec<(usize, f64)>> = BTreeMap::new();
+    for (n, series) in columns.iter().enumerate() {
+        for row in &series.rows {
+            sweeps.entry(row.at).or_default().push((n, row.value));
+        }
+    }
+    let mut said = Vec::new();
+    for (at, readings) in sweeps {
+        for (n, value) in readings {
+            judges[n].take(columns[n].quantity, at, value, &mut said);
+            for mut judged in said.drain(..) {
+                company.take(columns[n].quantity.into(), &mut judged);
+                last[n].insert(judged.at, judged);
+            }
+        }
+    }
+    last.into_iter()
+        .map(|l| l.into_values().collect())
+        .collect()
 }
 
 #[derive(Clone, Copy, Default)]
@@ -163,11 +189,12 @@ fn measure(
         found.events_seen += usize::from(seen > 0);
     }
     type Has = fn(&Judged) -> bool;
-    let marks: [(&'static str, Has); 5] = [
+    let marks: [(&'static str, Has); 6] = [
         ("sentinel", |j| j.marks.sentinel),
         ("range", |j| j.marks.range),
         ("spike", |j| j.marks.spike),
         ("stuck", |j| j.marks.stuck),
+        ("company", |j| j.marks.company),
         ("any (not believed)", |j| j.belief != Belief::Believed),
     ];
     for (name, has) in marks {
@@ -223,7 +250,9 @@ fn main() -> anyhow::Result<()> {
     let mut whole = [Table::default(), Table::default()];
     let mut unlabelled = [Table::default(), Table::default()];
     let mut injected = [inject::Score::default(), inject::Score::default()];
-    for series in series::read(&args.file)? {
+    let columns = series::read(&args.file)?;
+    let together = walk_together(&columns);
+    for (series, said) in columns.into_iter().zip(together) {
         let half = series.rows.len() / 2;
         let events = events(&series);
         if args.inject {
@@ -240,7 +269,6 @@ fn main() -> anyhow::Result<()> {
             }
             continue;
         }
-        let said = walk(&series);
         for (table, part, title) in [
             (0, 0..half, "first half"),
             (1, half..series.rows.len(), "second half"),

@@ -11,6 +11,7 @@
 //! | spike | one or two readings far off, and back again | no, see below |
 //! | stuck | the very same number for longer than this series ever rests | no, until it moves |
 //! | step | the level shifted at once and stayed: calibrated, moved, cleaned | yes: the new level is as good as the old |
+//! | company | the node's other probes give nonsense ([`company`]) | no |
 //!
 //! **How far is far** is asked of the series itself: [`spike`] keeps a high quantile of how far its readings lie beyond both
 //! neighbours, [`stuck`] how long it has rested. A tidal front or a storm is a change that *stays*; only what comes back at
@@ -33,6 +34,7 @@
 //! What can't be seen by this: a probe that drifts or is overgrown slowly. The trust of a channel ([`crate::trust`]) falls
 //! with the days since its calibration for that reason.
 
+pub mod company;
 pub mod limits;
 pub mod placeholder;
 pub mod spike;
@@ -70,6 +72,8 @@ pub struct Marks {
     pub stuck: bool,
     /// The level shifted, and has stayed so until this reading.
     pub step: bool,
+    /// Nothing is wrong with it, but other probes of its node give nonsense.
+    pub company: bool,
 }
 
 impl Marks {
