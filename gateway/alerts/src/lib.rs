@@ -24,6 +24,7 @@
 //! Times are milliseconds since 1970-01-01 UTC, durations milliseconds unless a name says seconds.
 #![forbid(unsafe_code)]
 
+pub mod advice;
 pub mod calendar;
 pub mod check;
 pub mod condition;

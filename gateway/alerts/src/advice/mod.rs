@@ -1,0 +1,4 @@
+//! What to do, and why.
+pub mod fit;
+pub mod forecast;
+pub mod skill;
