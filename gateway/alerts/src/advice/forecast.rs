@@ -30,7 +30,7 @@ const LEAST_ROWS: usize = 24 * 7;
 const LUNAR: i64 = 25;
 /// Periods of the great tides, hours.
 const TIDES: [f64; 4] = [12.4206, 12.0, 23.9345, 25.8193];
-const RIDGE: f64 = 1e-3;
+const RIDGE: f64 = 3e-2;
 
 /// A forecast.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

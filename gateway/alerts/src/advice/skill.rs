@@ -37,10 +37,10 @@ pub struct Errors {
 }
 
 impl Errors {
-    /// Whether the forecast is better than both.
+    /// Whether the forecast is better than both by a factor.
     #[must_use]
-    pub fn beats_both(&self) -> bool {
-        self.model < BETTER * self.now.min(self.yesterday)
+    pub fn beats_both(&self, by: f64) -> bool {
+        self.model < by * self.now.min(self.yesterday)
     }
 }
 
@@ -87,23 +87,35 @@ impl Skill {
     /// Its last errors.
     #[must_use]
     pub fn errors(&self) -> Errors {
-        let count = self.errors.len();
-        let mean = |of: fn(&(Millis, f64, f64, f64)) -> f64| {
-            self.errors.iter().map(of).sum::<f64>() / count.max(1) as f64
-        };
+        Self::mean(self.errors.iter())
+    }
+
+    fn mean<'e>(errors: impl Iterator<Item = &'e (Millis, f64, f64, f64)>) -> Errors {
+        let mut sum = Errors::default();
+        for (_, model, now, yesterday) in errors {
+            sum.model += model;
+            sum.now += now;
+            sum.yesterday += yesterday;
+            sum.count += 1;
+        }
+        let count = sum.count.max(1) as f64;
         Errors {
-            model: mean(|e| e.1),
-            now: mean(|e| e.2),
-            yesterday: mean(|e| e.3),
-            count,
+            model: sum.model / count,
+            now: sum.now / count,
+            yesterday: sum.yesterday / count,
+            count: sum.count,
         }
     }
 
-    /// Whether it may be shown.
+    /// Whether it may be shown: it was better than both over the whole window, by [`BETTER`], and no worse than either over
+    /// both halves of it. A lucky week is not skill.
     #[must_use]
     pub fn earned(&self) -> bool {
-        let errors = self.errors();
-        errors.count >= self.least && errors.beats_both()
+        let half = self.errors.len() / 2;
+        self.errors.len() >= self.least
+            && self.errors().beats_both(BETTER)
+            && Self::mean(self.errors.iter().take(half.max(1))).beats_both(1.0)
+            && Self::mean(self.errors.iter().skip(half)).beats_both(1.0)
     }
 }
 
