@@ -20,12 +20,14 @@
 //! | [`watch`] | pending, firing, acknowledged, snoozed, resolved: one rule on one series |
 //! | [`engine`] | all watches; late data; silence of nodes, one alarm a cause |
 //! | [`replay`] | what a rule would have done over stored readings |
-//! | [`quality`] | range, stuck, spike, step, sentinel; the trust of a channel |
+//! | [`quality`] | range, stuck, spike, step, sentinel: which readings are believed |
+//! | [`trust`] | how far a channel is to be trusted, 0 to 100, with the reasons |
 //! | [`salinity`] | practical salinity from conductivity (PSS-78) |
 //!
 //! Times are milliseconds since 1970-01-01 UTC, durations milliseconds unless a name says seconds.
 #![forbid(unsafe_code)]
 
+pub mod advice;
 pub mod calendar;
 pub mod check;
 pub mod condition;
@@ -38,6 +40,7 @@ pub mod rule;
 pub mod salinity;
 pub mod sentence;
 pub mod text;
+pub mod trust;
 pub mod watch;
 
 pub use engine::Engine;
