@@ -22,7 +22,8 @@ impl Offset {
     /// The local date and time. What lies outside chrono's years becomes 1970: nothing of ours is there.
     #[must_use]
     pub fn local(self, at: Millis) -> DateTime<FixedOffset> {
-        let offset = FixedOffset::east_opt(i32::from(self.0) * 60).or_else(|| FixedOffset::east_opt(0));
+        let offset =
+            FixedOffset::east_opt(i32::from(self.0) * 60).or_else(|| FixedOffset::east_opt(0));
         let utc = DateTime::from_timestamp_millis(at).unwrap_or_default();
         offset.map_or_else(|| utc.fixed_offset(), |o| utc.with_timezone(&o))
     }
@@ -63,7 +64,11 @@ impl TryFrom<String> for TimeOfDay {
     fn try_from(s: String) -> Result<Self, BadTime> {
         let read = || {
             let (h, m) = s.split_once(':')?;
-            if h.is_empty() || h.len() > 2 || m.len() != 2 || !(h.bytes().chain(m.bytes())).all(|b| b.is_ascii_digit()) {
+            if h.is_empty()
+                || h.len() > 2
+                || m.len() != 2
+                || !(h.bytes().chain(m.bytes())).all(|b| b.is_ascii_digit())
+            {
                 return None;
             }
             Self::new(h.parse().ok()?, m.parse().ok()?)
@@ -99,7 +104,11 @@ impl QuietHours {
     #[must_use]
     pub fn ends(self, at: Millis, offset: Offset) -> Option<Millis> {
         let (from, to, now) = (self.from.0, self.to.0, offset.minute(at));
-        let quiet = if from <= to { from <= now && now < to } else { now >= from || now < to };
+        let quiet = if from <= to {
+            from <= now && now < to
+        } else {
+            now >= from || now < to
+        };
         if !quiet {
             return None;
         }
@@ -123,7 +132,10 @@ mod tests {
         let q = hours("22:00", "05:30");
         // 2026-11-24T23:00+07:00
         let at = 1_795_536_000_000;
-        assert_eq!(Offset::default().local(at).to_rfc3339(), "2026-11-24T23:00:00+07:00");
+        assert_eq!(
+            Offset::default().local(at).to_rfc3339(),
+            "2026-11-24T23:00:00+07:00"
+        );
         assert_eq!(q.ends(at, Offset::default()), Some(at + 390 * 60_000));
         assert_eq!(q.ends(at - 2 * 3_600_000, Offset::default()), None);
         assert_eq!(hours("22:00", "22:00").ends(at, Offset::default()), None);
@@ -134,7 +146,10 @@ mod tests {
         for bad in ["", "24:00", "7", "07:60", "7:5", "+7:05", "07:05:00"] {
             assert!(TimeOfDay::try_from(bad.to_owned()).is_err(), "{bad}");
         }
-        assert_eq!(TimeOfDay::try_from("7:05".to_owned()).unwrap().to_string(), "07:05");
+        assert_eq!(
+            TimeOfDay::try_from("7:05".to_owned()).unwrap().to_string(),
+            "07:05"
+        );
     }
 
     proptest! {

@@ -21,7 +21,11 @@ use crate::policy::Book;
 pub fn apply(t: &Transaction<'_>, book: &Book, event: Event, now: Millis) -> Result<(), Error> {
     let mut queue = VecDeque::from([event]);
     if queue.front() == Some(&Event::Tick) {
-        queue.extend(outbox::expire(t, now)?.into_iter().map(|key| Event::Fate(key, Fate::GivenUp)));
+        queue.extend(
+            outbox::expire(t, now)?
+                .into_iter()
+                .map(|key| Event::Fate(key, Fate::GivenUp)),
+        );
     }
     let mut stored = Parts::load(t)?;
     let mut state = stored.state()?;
@@ -32,9 +36,14 @@ pub fn apply(t: &Transaction<'_>, book: &Book, event: Event, now: Millis) -> Res
                     outbox::put(t, &m, now)?;
                 }
                 Intent::Withdraw(key) => {
-                    queue.extend(outbox::withdraw(t, &key, now)?.map(|fate| Event::Fate(key, fate)));
+                    queue
+                        .extend(outbox::withdraw(t, &key, now)?.map(|fate| Event::Fate(key, fate)));
                 }
-                Intent::Trouble { set_by, alarm, what } => {
+                Intent::Trouble {
+                    set_by,
+                    alarm,
+                    what,
+                } => {
                     let body = serde_json::to_string(&what).map_err(unreadable)?;
                     t.execute(
                         "INSERT INTO notify_trouble (at, set_by, alarm, body) VALUES (?1, ?2, ?3, ?4)",
@@ -45,7 +54,10 @@ pub fn apply(t: &Transaction<'_>, book: &Book, event: Event, now: Millis) -> Res
         }
     }
     stored.store(t, &state)?;
-    t.execute("DELETE FROM notify_trouble WHERE at < ?1", [now - outbox::KEPT])?;
+    t.execute(
+        "DELETE FROM notify_trouble WHERE at < ?1",
+        [now - outbox::KEPT],
+    )?;
     Ok(())
 }
 
@@ -53,7 +65,14 @@ pub fn apply(t: &Transaction<'_>, book: &Book, event: Event, now: Millis) -> Res
 ///
 /// # Errors
 /// As [`apply`].
-pub fn settle(t: &Transaction<'_>, book: &Book, key: &Key, outcome: &Outcome, now: Millis, dice: u8) -> Result<(), Error> {
+pub fn settle(
+    t: &Transaction<'_>,
+    book: &Book,
+    key: &Key,
+    outcome: &Outcome,
+    now: Millis,
+    dice: u8,
+) -> Result<(), Error> {
     match outbox::settle(t, key, outcome, now, dice)? {
         Some(fate) => apply(t, book, Event::Fate(key.clone(), fate), now),
         None => Ok(()),
@@ -64,7 +83,13 @@ pub fn settle(t: &Transaction<'_>, book: &Book, key: &Key, outcome: &Outcome, no
 ///
 /// # Errors
 /// As [`apply`].
-pub fn receipt(t: &Transaction<'_>, book: &Book, key: &Key, outcome: &Outcome, now: Millis) -> Result<(), Error> {
+pub fn receipt(
+    t: &Transaction<'_>,
+    book: &Book,
+    key: &Key,
+    outcome: &Outcome,
+    now: Millis,
+) -> Result<(), Error> {
     match outbox::receipt(t, key, outcome, now)? {
         Some(fate) => apply(t, book, Event::Fate(key.clone(), fate), now),
         None => Ok(()),
@@ -105,14 +130,24 @@ pub fn troubles(c: &Connection, set_by: Option<&str>) -> Result<Vec<Wrong>, Erro
     let mut s = c.prepare_cached(
         "SELECT at, alarm, body FROM notify_trouble WHERE ?1 IS NULL OR set_by IS NULL OR set_by = ?1 ORDER BY id DESC LIMIT 200",
     )?;
-    let rows = s.query_map([set_by], |r| Ok((r.get::<_, Millis>(0)?, r.get::<_, Option<String>>(1)?, r.get::<_, String>(2)?)))?;
+    let rows = s.query_map([set_by], |r| {
+        Ok((
+            r.get::<_, Millis>(0)?,
+            r.get::<_, Option<String>>(1)?,
+            r.get::<_, String>(2)?,
+        ))
+    })?;
     let mut all: Vec<(Millis, Wrong)> = Vec::new();
     for row in rows {
         let (at, alarm, body) = row?;
         let what = serde_json::from_str(&body).map_err(unreadable)?;
         all.push((at, Wrong::Plan { at, alarm, what }));
     }
-    all.extend(outbox::failures(c, set_by)?.into_iter().map(|f| (f.at, Wrong::Message(f))));
+    all.extend(
+        outbox::failures(c, set_by)?
+            .into_iter()
+            .map(|f| (f.at, Wrong::Message(f))),
+    );
     all.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     Ok(all.into_iter().map(|(_, w)| w).collect())
 }
@@ -135,7 +170,11 @@ impl Parts {
                 "call" => insert(&mut state.calls, id, body)?,
                 "pace" => insert(&mut state.paces, id, body)?,
                 "spent" => insert(&mut state.spent, id, body)?,
-                other => return Err(Error::Row(format!("a part of the plan's state is called {other:?}"))),
+                other => {
+                    return Err(Error::Row(format!(
+                        "a part of the plan's state is called {other:?}"
+                    )));
+                }
             }
         }
         Ok(state)
@@ -160,21 +199,38 @@ impl Parts {
             )?;
         }
         for (part, id) in self.0.keys().filter(|k| !new.0.contains_key(*k)) {
-            t.execute("DELETE FROM notify_state WHERE part = ?1 AND id = ?2", params![part, id])?;
+            t.execute(
+                "DELETE FROM notify_state WHERE part = ?1 AND id = ?2",
+                params![part, id],
+            )?;
         }
         *self = new;
         Ok(())
     }
 }
 
-fn insert<T: DeserializeOwned>(map: &mut BTreeMap<String, T>, id: &str, body: &str) -> Result<(), Error> {
-    map.insert(id.to_owned(), serde_json::from_str(body).map_err(unreadable)?);
+fn insert<T: DeserializeOwned>(
+    map: &mut BTreeMap<String, T>,
+    id: &str,
+    body: &str,
+) -> Result<(), Error> {
+    map.insert(
+        id.to_owned(),
+        serde_json::from_str(body).map_err(unreadable)?,
+    );
     Ok(())
 }
 
-fn write<T: Serialize>(parts: &mut BTreeMap<(String, String), String>, part: &str, map: &BTreeMap<String, T>) -> Result<(), Error> {
+fn write<T: Serialize>(
+    parts: &mut BTreeMap<(String, String), String>,
+    part: &str,
+    map: &BTreeMap<String, T>,
+) -> Result<(), Error> {
     for (id, entry) in map {
-        parts.insert((part.to_owned(), id.clone()), serde_json::to_string(entry).map_err(unreadable)?);
+        parts.insert(
+            (part.to_owned(), id.clone()),
+            serde_json::to_string(entry).map_err(unreadable)?,
+        );
     }
     Ok(())
 }

@@ -83,7 +83,13 @@ pub fn withdraw(c: &Connection, key: &Key, now: Millis) -> Result<Option<Fate>, 
             |r| r.get(0),
         )
         .optional()?;
-    Ok(tries.map(|n| if n == 0 { Fate::Withdrawn } else { Fate::GivenUp }))
+    Ok(tries.map(|n| {
+        if n == 0 {
+            Fate::Withdrawn
+        } else {
+            Fate::GivenUp
+        }
+    }))
 }
 
 /// Takes up to `most` messages of a channel that are due, oldest first, and marks them as being sent. Those whose reader must not
@@ -91,7 +97,13 @@ pub fn withdraw(c: &Connection, key: &Key, now: Millis) -> Result<Option<Fate>, 
 ///
 /// # Errors
 /// SQLite, or a row that can't be read.
-pub fn take(c: &Connection, channel: Kind, most: usize, offset: Offset, now: Millis) -> Result<Vec<Taken>, Error> {
+pub fn take(
+    c: &Connection,
+    channel: Kind,
+    most: usize,
+    offset: Offset,
+    now: Millis,
+) -> Result<Vec<Taken>, Error> {
     let mut taken = Vec::new();
     while taken.len() < most {
         let row: Option<(String, u32)> = c
@@ -105,14 +117,20 @@ pub fn take(c: &Connection, channel: Kind, most: usize, offset: Offset, now: Mil
         let Some((body, tries)) = row else { break };
         let message: Message = serde_json::from_str(&body).map_err(unreadable)?;
         if let Some(end) = message.quiet.and_then(|q| q.ends(now, offset)) {
-            c.execute("UPDATE notify_outbox SET due = ?2 WHERE key = ?1", params![message.key.0, end])?;
+            c.execute(
+                "UPDATE notify_outbox SET due = ?2 WHERE key = ?1",
+                params![message.key.0, end],
+            )?;
             continue;
         }
         c.execute(
             "UPDATE notify_outbox SET state = 'sending', tries = tries + 1, changed = ?2 WHERE key = ?1",
             params![message.key.0, now],
         )?;
-        taken.push(Taken { message, attempt: tries + 1 });
+        taken.push(Taken {
+            message,
+            attempt: tries + 1,
+        });
     }
     Ok(taken)
 }
@@ -122,14 +140,19 @@ pub fn take(c: &Connection, channel: Kind, most: usize, offset: Offset, now: Mil
 /// # Errors
 /// SQLite.
 pub fn recover(c: &Connection, now: Millis) -> Result<usize, Error> {
-    Ok(c.execute("UPDATE notify_outbox SET state = 'waiting', due = ?1 WHERE state = 'sending'", [now])?)
+    Ok(c.execute(
+        "UPDATE notify_outbox SET state = 'waiting', due = ?1 WHERE state = 'sending'",
+        [now],
+    )?)
 }
 
 /// The pause after the `attempt`th failure: it doubles from five seconds to a quarter of an hour, and is spread by `dice`
 /// (0..=255) over its upper half, so that a channel that comes back is not met by all at once.
 #[must_use]
 pub fn pause(attempt: u32, dice: u8) -> Millis {
-    let whole = FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(12)).min(LONGEST_PAUSE);
+    let whole = FIRST_PAUSE
+        .saturating_mul(1 << attempt.saturating_sub(1).min(12))
+        .min(LONGEST_PAUSE);
     whole / 2 + whole / 2 * Millis::from(dice) / 255
 }
 
@@ -137,13 +160,23 @@ pub fn pause(attempt: u32, dice: u8) -> Millis {
 ///
 /// # Errors
 /// SQLite.
-pub fn settle(c: &Connection, key: &Key, outcome: &Outcome, now: Millis, dice: u8) -> Result<Option<Fate>, Error> {
+pub fn settle(
+    c: &Connection,
+    key: &Key,
+    outcome: &Outcome,
+    now: Millis,
+    dice: u8,
+) -> Result<Option<Fate>, Error> {
     let row: Option<(u32, Millis)> = c
-        .query_row("SELECT tries, give_up FROM notify_outbox WHERE key = ?1 AND state = 'sending'", [&key.0], |r| {
-            Ok((r.get(0)?, r.get(1)?))
-        })
+        .query_row(
+            "SELECT tries, give_up FROM notify_outbox WHERE key = ?1 AND state = 'sending'",
+            [&key.0],
+            |r| Ok((r.get(0)?, r.get(1)?)),
+        )
         .optional()?;
-    let Some((tries, give_up)) = row else { return Ok(None) };
+    let Some((tries, give_up)) = row else {
+        return Ok(None);
+    };
     let end = |state: &str, error: Option<&str>, gone: bool| {
         c.execute(
             "UPDATE notify_outbox SET state = ?2, error = ?3, gone = ?4, changed = ?5 WHERE key = ?1",
@@ -152,7 +185,11 @@ pub fn settle(c: &Connection, key: &Key, outcome: &Outcome, now: Millis, dice: u
     };
     match outcome {
         Outcome::Received { receipt, reference } => {
-            let state = if *receipt == Receipt::Delivered { "delivered" } else { "accepted" };
+            let state = if *receipt == Receipt::Delivered {
+                "delivered"
+            } else {
+                "accepted"
+            };
             c.execute(
                 "UPDATE notify_outbox SET state = ?2, reference = ?3, error = NULL, changed = ?4, due = ?5 WHERE key = ?1",
                 params![key.0, state, reference, now, now + FIRST_LOOK],
@@ -165,7 +202,9 @@ pub fn settle(c: &Connection, key: &Key, outcome: &Outcome, now: Millis, dice: u
                 Retry::AddressGone => (None, true),
                 Retry::Later => (Some(pause(tries, dice)), false),
                 Retry::After(asked) => {
-                    let asked = Millis::try_from(asked.as_millis()).unwrap_or(LONGEST_ASKED).min(LONGEST_ASKED);
+                    let asked = Millis::try_from(asked.as_millis())
+                        .unwrap_or(LONGEST_ASKED)
+                        .min(LONGEST_ASKED);
                     // Not all at the same instant, and never sooner than asked.
                     (Some(asked + FIRST_PAUSE * Millis::from(dice) / 255), false)
                 }
@@ -176,7 +215,11 @@ pub fn settle(c: &Connection, key: &Key, outcome: &Outcome, now: Millis, dice: u
                     Ok(Some(Fate::Refused))
                 }
                 Some(wait) if now + wait >= give_up => {
-                    end("failed", Some(&format!("given up after {tries} tries: {}", f.why)), false)?;
+                    end(
+                        "failed",
+                        Some(&format!("given up after {tries} tries: {}", f.why)),
+                        false,
+                    )?;
                     Ok(Some(Fate::GivenUp))
                 }
                 Some(wait) => {
@@ -195,11 +238,21 @@ pub fn settle(c: &Connection, key: &Key, outcome: &Outcome, now: Millis, dice: u
 ///
 /// # Errors
 /// SQLite.
-pub fn receipt(c: &Connection, key: &Key, outcome: &Outcome, now: Millis) -> Result<Option<Fate>, Error> {
+pub fn receipt(
+    c: &Connection,
+    key: &Key,
+    outcome: &Outcome,
+    now: Millis,
+) -> Result<Option<Fate>, Error> {
     let (state, fate, error) = match outcome {
-        Outcome::Received { receipt: Receipt::Delivered, .. } => ("delivered", Fate::Received(Receipt::Delivered), None),
+        Outcome::Received {
+            receipt: Receipt::Delivered,
+            ..
+        } => ("delivered", Fate::Received(Receipt::Delivered), None),
         Outcome::Received { .. } => return Ok(None),
-        Outcome::Failed(f) if matches!(f.retry, Retry::Never | Retry::AddressGone) => ("failed", Fate::Refused, Some(f.why.as_str())),
+        Outcome::Failed(f) if matches!(f.retry, Retry::Never | Retry::AddressGone) => {
+            ("failed", Fate::Refused, Some(f.why.as_str()))
+        }
         Outcome::Failed(_) => return Ok(None),
     };
     // A receipt may overtake the answer to the request that it is for; then the row is still being sent.
@@ -217,7 +270,11 @@ pub fn receipt(c: &Connection, key: &Key, outcome: &Outcome, now: Millis) -> Res
 /// SQLite.
 pub fn referred(c: &Connection, channel: Kind, reference: &str) -> Result<Option<Key>, Error> {
     let sql = "SELECT key FROM notify_outbox WHERE channel = ?1 AND reference = ?2 ORDER BY changed DESC LIMIT 1";
-    Ok(c.query_row(sql, params![channel.name(), reference], |r| r.get(0)).optional()?.map(Key))
+    Ok(
+        c.query_row(sql, params![channel.name(), reference], |r| r.get(0))
+            .optional()?
+            .map(Key),
+    )
 }
 
 /// Accepted messages of a channel whose receipt is to be asked for, with what the other side calls them. The next look is put off,
@@ -225,13 +282,26 @@ pub fn referred(c: &Connection, channel: Kind, reference: &str) -> Result<Option
 ///
 /// # Errors
 /// SQLite.
-pub fn looks(c: &Connection, channel: Kind, most: usize, now: Millis) -> Result<Vec<(Key, String)>, Error> {
+pub fn looks(
+    c: &Connection,
+    channel: Kind,
+    most: usize,
+    now: Millis,
+) -> Result<Vec<(Key, String)>, Error> {
     let sql = "UPDATE notify_outbox SET due = ?2 + max(?3, ?2 - changed) WHERE key IN (
                  SELECT key FROM notify_outbox WHERE channel = ?1 AND state = 'accepted' AND due <= ?2
                    AND reference IS NOT NULL AND changed > ?2 - 86400000 ORDER BY due LIMIT ?4)
                RETURNING key, reference";
     let mut s = c.prepare_cached(sql)?;
-    let rows = s.query_map(params![channel.name(), now, FIRST_LOOK, i64::try_from(most).unwrap_or(i64::MAX)], |r| Ok((Key(r.get(0)?), r.get(1)?)))?;
+    let rows = s.query_map(
+        params![
+            channel.name(),
+            now,
+            FIRST_LOOK,
+            i64::try_from(most).unwrap_or(i64::MAX)
+        ],
+        |r| Ok((Key(r.get(0)?), r.get(1)?)),
+    )?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -241,7 +311,10 @@ pub fn looks(c: &Connection, channel: Kind, most: usize, now: Millis) -> Result<
 /// # Errors
 /// SQLite.
 pub fn expire(c: &Connection, now: Millis) -> Result<Vec<Key>, Error> {
-    c.execute("DELETE FROM notify_outbox WHERE state NOT IN ('waiting', 'sending') AND changed < ?1", [now - KEPT])?;
+    c.execute(
+        "DELETE FROM notify_outbox WHERE state NOT IN ('waiting', 'sending') AND changed < ?1",
+        [now - KEPT],
+    )?;
     let mut s = c.prepare_cached(
         "UPDATE notify_outbox SET state = 'failed', changed = ?1, error = 'given up after ' || tries || ' tries: ' || coalesce(error, 'the channel took nothing')
          WHERE state = 'waiting' AND give_up <= ?1 RETURNING key",
@@ -273,7 +346,8 @@ pub struct Failing {
 
 fn failing(r: &Row<'_>) -> rusqlite::Result<Failing> {
     let channel: String = r.get(2)?;
-    let bad = || rusqlite::Error::InvalidColumnType(2, "channel".into(), rusqlite::types::Type::Text);
+    let bad =
+        || rusqlite::Error::InvalidColumnType(2, "channel".into(), rusqlite::types::Type::Text);
     Ok(Failing {
         key: Key(r.get(0)?),
         person: r.get(1)?,
@@ -319,7 +393,9 @@ pub fn gone(c: &Connection) -> Result<Vec<(PersonId, Kind, String)>, Error> {
 /// # Errors
 /// SQLite.
 pub fn counts(c: &Connection) -> Result<Vec<(String, String, i64)>, Error> {
-    let mut s = c.prepare_cached("SELECT channel, state, count(*) FROM notify_outbox GROUP BY 1, 2 ORDER BY 1, 2")?;
+    let mut s = c.prepare_cached(
+        "SELECT channel, state, count(*) FROM notify_outbox GROUP BY 1, 2 ORDER BY 1, 2",
+    )?;
     let rows = s.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

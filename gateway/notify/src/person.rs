@@ -9,7 +9,9 @@ use crate::phone::{BadPhone, Phone};
 pub type PersonId = String;
 
 /// The language a person reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Language {
     /// Vietnamese.
@@ -51,8 +53,15 @@ pub enum Receipt {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::WebPush, Self::Telegram, Self::Email, Self::Webhook, Self::Esms, Self::Modem, Self::Zalo];
+    pub const ALL: [Self; 7] = [
+        Self::WebPush,
+        Self::Telegram,
+        Self::Email,
+        Self::Webhook,
+        Self::Esms,
+        Self::Modem,
+        Self::Zalo,
+    ];
 
     /// As in JSON and in the outbox.
     #[must_use]
@@ -115,8 +124,16 @@ impl Contact {
     /// # Errors
     /// A telephone number that is none; other addresses are checked by their channel.
     pub fn new(channel: Kind, address: &str, verified: bool) -> Result<Self, BadPhone> {
-        let address = if channel.takes_phone() { Phone::parse(address)?.into() } else { address.trim().to_owned() };
-        Ok(Self { channel, address, verified })
+        let address = if channel.takes_phone() {
+            Phone::parse(address)?.into()
+        } else {
+            address.trim().to_owned()
+        };
+        Ok(Self {
+            channel,
+            address,
+            verified,
+        })
     }
 }
 
@@ -153,8 +170,16 @@ mod tests {
 
     #[test]
     fn a_contact_has_a_whole_number_or_is_refused() {
-        assert_eq!(Contact::new(Kind::Zalo, "84 912 345 678", true).unwrap().address, "+84912345678");
+        assert_eq!(
+            Contact::new(Kind::Zalo, "84 912 345 678", true)
+                .unwrap()
+                .address,
+            "+84912345678"
+        );
         assert!(Contact::new(Kind::Esms, "0912345678", true).is_err());
-        assert_eq!(Contact::new(Kind::Telegram, " 123 ", true).unwrap().address, "123");
+        assert_eq!(
+            Contact::new(Kind::Telegram, " 123 ", true).unwrap().address,
+            "123"
+        );
     }
 }

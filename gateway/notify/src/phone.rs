@@ -56,7 +56,10 @@ impl Phone {
             return Self::checked(digits);
         }
         let national = digits.trim_start_matches('0');
-        Err(BadPhone::NoCountry(typed.to_owned(), format!("+84 {national}")))
+        Err(BadPhone::NoCountry(
+            typed.to_owned(),
+            format!("+84 {national}"),
+        ))
     }
 
     fn checked(digits: String) -> Result<Self, BadPhone> {
@@ -65,7 +68,9 @@ impl Phone {
             match (rest.as_bytes().first(), rest.len()) {
                 // A fixed line: three digits of area and seven, or two and eight, 10 in all.
                 (Some(b'2'), 10) | (Some(b'3' | b'5' | b'7' | b'8' | b'9'), 9) => {}
-                (Some(b'2' | b'3' | b'5' | b'7' | b'8' | b'9') | None, n) => return wrong(n, "9 after +84 (fixed lines 10)"),
+                (Some(b'2' | b'3' | b'5' | b'7' | b'8' | b'9') | None, n) => {
+                    return wrong(n, "9 after +84 (fixed lines 10)");
+                }
                 _ => return Err(BadPhone::Prefix(format!("+{digits}"))),
             }
         } else if !(8..=15).contains(&digits.len()) {
@@ -114,28 +119,69 @@ mod tests {
 
     #[test]
     fn the_ways_people_write_a_vietnamese_number_are_one_number() {
-        for typed in ["+84912345678", "84912345678", "+84 912 345 678", "0084912345678", "84-912.345.678", " +(84) 912345678 "] {
-            assert_eq!(Phone::parse(typed).unwrap().e164(), "+84912345678", "{typed}");
+        for typed in [
+            "+84912345678",
+            "84912345678",
+            "+84 912 345 678",
+            "0084912345678",
+            "84-912.345.678",
+            " +(84) 912345678 ",
+        ] {
+            assert_eq!(
+                Phone::parse(typed).unwrap().e164(),
+                "+84912345678",
+                "{typed}"
+            );
         }
-        assert_eq!(Phone::parse("+84 292 3831 234").unwrap().digits(), "842923831234");
-        assert_eq!(Phone::parse("+855 12 345 678").unwrap().e164(), "+85512345678");
+        assert_eq!(
+            Phone::parse("+84 292 3831 234").unwrap().digits(),
+            "842923831234"
+        );
+        assert_eq!(
+            Phone::parse("+855 12 345 678").unwrap().e164(),
+            "+85512345678"
+        );
     }
 
     #[test]
     fn a_number_without_a_country_is_refused_with_the_way_to_write_it() {
-        assert_eq!(Phone::parse("0912345678").unwrap_err().to_string(), "0912345678 has no country: write +84 912345678");
-        assert_eq!(Phone::parse("912 345 678").unwrap_err().to_string(), "912 345 678 has no country: write +84 912345678");
+        assert_eq!(
+            Phone::parse("0912345678").unwrap_err().to_string(),
+            "0912345678 has no country: write +84 912345678"
+        );
+        assert_eq!(
+            Phone::parse("912 345 678").unwrap_err().to_string(),
+            "912 345 678 has no country: write +84 912345678"
+        );
         // Begins with 84 and is a national number of nine digits.
-        assert!(matches!(Phone::parse("845678901"), Err(BadPhone::NoCountry(..))));
+        assert!(matches!(
+            Phone::parse("845678901"),
+            Err(BadPhone::NoCountry(..))
+        ));
     }
 
     #[test]
     fn what_nobody_can_call_is_refused() {
-        assert!(matches!(Phone::parse("+84 12 345 6789"), Err(BadPhone::Prefix(_))));
-        assert!(matches!(Phone::parse("+84 912 345"), Err(BadPhone::Length(..))));
-        assert!(matches!(Phone::parse("+84 0912 345 678"), Err(BadPhone::Prefix(_))));
-        assert!(matches!(Phone::parse("+1234567"), Err(BadPhone::Length(..))));
-        assert!(matches!(Phone::parse("+84 912 345 67a"), Err(BadPhone::Strange('a'))));
+        assert!(matches!(
+            Phone::parse("+84 12 345 6789"),
+            Err(BadPhone::Prefix(_))
+        ));
+        assert!(matches!(
+            Phone::parse("+84 912 345"),
+            Err(BadPhone::Length(..))
+        ));
+        assert!(matches!(
+            Phone::parse("+84 0912 345 678"),
+            Err(BadPhone::Prefix(_))
+        ));
+        assert!(matches!(
+            Phone::parse("+1234567"),
+            Err(BadPhone::Length(..))
+        ));
+        assert!(matches!(
+            Phone::parse("+84 912 345 67a"),
+            Err(BadPhone::Strange('a'))
+        ));
         assert!(Phone::parse("").is_err());
     }
 

@@ -66,7 +66,10 @@ pub struct Digest {
 
 impl Default for Digest {
     fn default() -> Self {
-        Self { window_s: 600, max_per_hour: 6 }
+        Self {
+            window_s: 600,
+            max_per_hour: 6,
+        }
     }
 }
 
@@ -129,7 +132,11 @@ pub struct Prices(pub BTreeMap<Kind, u32>);
 impl Default for Prices {
     /// Upper ends of what was found in 2026: ZNS 200 to 300, brand-name SMS 500 to 700, SMS from a prepaid card about 350.
     fn default() -> Self {
-        Self(BTreeMap::from([(Kind::Zalo, 300), (Kind::Esms, 700), (Kind::Modem, 350)]))
+        Self(BTreeMap::from([
+            (Kind::Zalo, 300),
+            (Kind::Esms, 700),
+            (Kind::Modem, 350),
+        ]))
     }
 }
 
@@ -170,7 +177,12 @@ impl Book {
         self.policies
             .iter()
             .filter(|p| p.scope.fits(alarm))
-            .max_by(|a, b| a.scope.weight().cmp(&b.scope.weight()).then_with(|| b.id.cmp(&a.id)))
+            .max_by(|a, b| {
+                a.scope
+                    .weight()
+                    .cmp(&b.scope.weight())
+                    .then_with(|| b.id.cmp(&a.id))
+            })
     }
 
     /// All that is wrong with it.
@@ -180,7 +192,10 @@ impl Book {
         let mut fault = |at: String, what: String| faults.push(Fault { at, what });
         for (id, p) in &self.people {
             if *id != p.id {
-                fault(format!("people.{id}"), format!("is filed under another id than its own, {}", p.id));
+                fault(
+                    format!("people.{id}"),
+                    format!("is filed under another id than its own, {}", p.id),
+                );
             }
             for (n, c) in p.contacts.iter().enumerate() {
                 if c.channel.takes_phone()
@@ -200,7 +215,10 @@ impl Book {
                 fault(at.clone(), "has no steps: nobody is told".into());
             }
             if p.digest.max_per_hour == 0 {
-                fault(format!("{at}.digest"), "max_per_hour is 0: nobody would be told anything but what is critical".into());
+                fault(
+                    format!("{at}.digest"),
+                    "max_per_hour is 0: nobody would be told anything but what is critical".into(),
+                );
             }
             for (n, s) in p.steps.iter().enumerate() {
                 if s.people.is_empty() {
@@ -208,9 +226,22 @@ impl Book {
                 }
                 for person in &s.people {
                     match self.people.get(person) {
-                        None => fault(format!("{at}.steps[{n}]"), format!("there is no person {person}")),
-                        Some(who) if !who.contacts.iter().any(|c| c.verified && self.channels.contains(&c.channel)) => {
-                            fault(format!("{at}.steps[{n}]"), format!("{person} has no verified contact over a channel of this gateway"));
+                        None => fault(
+                            format!("{at}.steps[{n}]"),
+                            format!("there is no person {person}"),
+                        ),
+                        Some(who)
+                            if !who
+                                .contacts
+                                .iter()
+                                .any(|c| c.verified && self.channels.contains(&c.channel)) =>
+                        {
+                            fault(
+                                format!("{at}.steps[{n}]"),
+                                format!(
+                                    "{person} has no verified contact over a channel of this gateway"
+                                ),
+                            );
                         }
                         Some(_) => {}
                     }
@@ -230,13 +261,46 @@ mod tests {
     fn the_policy_that_says_most_goes_first() {
         let mut b = book();
         let add = |b: &mut Book, id: &str, scope: Scope| {
-            let p = Policy { id: id.into(), scope, ..b.policies[0].clone() };
+            let p = Policy {
+                id: id.into(),
+                scope,
+                ..b.policies[0].clone()
+            };
             b.policies.push(p);
         };
-        add(&mut b, "rule", Scope { rule: Some("do-low".into()), ..Scope::default() });
-        add(&mut b, "farm", Scope { farm: Some("f1".into()), ..Scope::default() });
-        add(&mut b, "critical", Scope { farm: Some("f1".into()), least: Some(Level::Critical), ..Scope::default() });
-        add(&mut b, "other", Scope { group: Some("ponds".into()), ..Scope::default() });
+        add(
+            &mut b,
+            "rule",
+            Scope {
+                rule: Some("do-low".into()),
+                ..Scope::default()
+            },
+        );
+        add(
+            &mut b,
+            "farm",
+            Scope {
+                farm: Some("f1".into()),
+                ..Scope::default()
+            },
+        );
+        add(
+            &mut b,
+            "critical",
+            Scope {
+                farm: Some("f1".into()),
+                least: Some(Level::Critical),
+                ..Scope::default()
+            },
+        );
+        add(
+            &mut b,
+            "other",
+            Scope {
+                group: Some("ponds".into()),
+                ..Scope::default()
+            },
+        );
         let mut a = alarm("a", Level::Critical);
         assert_eq!(b.policy(&a).unwrap().id, "rule");
         a.rule = "else".into();
@@ -266,8 +330,15 @@ mod tests {
     fn a_policy_reads_from_json_with_its_defaults_and_refuses_what_it_does_not_know() {
         let json = r#"{"id":"p","set_by":"an","steps":[{"people":["an"],"wait_s":300}]}"#;
         let p: Policy = serde_json::from_str(json).unwrap();
-        assert_eq!((p.receipt_s, p.say_when_over, p.digest), (180, false, Digest::default()));
+        assert_eq!(
+            (p.receipt_s, p.say_when_over, p.digest),
+            (180, false, Digest::default())
+        );
         assert!(serde_json::from_str::<Policy>(&json.replace("steps", "step")).is_err());
-        assert!(serde_json::from_str::<Budget>(r#"{"monthly_vnd":1}"#).unwrap().critical_passes);
+        assert!(
+            serde_json::from_str::<Budget>(r#"{"monthly_vnd":1}"#)
+                .unwrap()
+                .critical_passes
+        );
     }
 }

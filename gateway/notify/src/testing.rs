@@ -38,9 +38,19 @@ pub(crate) fn person(id: &str, contacts: &[(Kind, &str)]) -> Person {
 
 /// "an" over Zalo, then SMS, then push; "binh" over Telegram only; first an, then binh.
 pub(crate) fn book() -> Book {
-    let an = person("an", &[(Kind::Zalo, "+84912345678"), (Kind::Esms, "+84912345678"), (Kind::WebPush, "push")]);
+    let an = person(
+        "an",
+        &[
+            (Kind::Zalo, "+84912345678"),
+            (Kind::Esms, "+84912345678"),
+            (Kind::WebPush, "push"),
+        ],
+    );
     let binh = person("binh", &[(Kind::Telegram, "42")]);
-    let step = |who: &str, wait_s| Step { people: vec![who.into()], wait_s };
+    let step = |who: &str, wait_s| Step {
+        people: vec![who.into()],
+        wait_s,
+    };
     Book {
         people: BTreeMap::from([("an".into(), an), ("binh".into(), binh)]),
         policies: vec![Policy {

@@ -50,19 +50,39 @@ impl SqliteStore {
     ///
     /// # Errors
     /// SQLite.
-    pub fn new(connection: Arc<Mutex<Connection>>, book: watch::Receiver<Arc<Book>>, clock: Clock) -> Result<Self, Error> {
-        let n = outbox::recover(&connection.lock().unwrap_or_else(PoisonError::into_inner), clock())?;
+    pub fn new(
+        connection: Arc<Mutex<Connection>>,
+        book: watch::Receiver<Arc<Book>>,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        let n = outbox::recover(
+            &connection.lock().unwrap_or_else(PoisonError::into_inner),
+            clock(),
+        )?;
         if n > 0 {
-            tracing::info!(messages = n, "messages that were being sent when the last run ended are sent again, under the same keys");
+            tracing::info!(
+                messages = n,
+                "messages that were being sent when the last run ended are sent again, under the same keys"
+            );
         }
-        Ok(Self { connection, book, clock })
+        Ok(Self {
+            connection,
+            book,
+            clock,
+        })
     }
 
     async fn with<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&rusqlite::Transaction<'_>, &Book, Millis) -> Result<T, Error> + Send + 'static,
+        work: impl FnOnce(&rusqlite::Transaction<'_>, &Book, Millis) -> Result<T, Error>
+        + Send
+        + 'static,
     ) -> Result<T, Error> {
-        let (connection, book, now) = (self.connection.clone(), self.book.borrow().clone(), (self.clock)());
+        let (connection, book, now) = (
+            self.connection.clone(),
+            self.book.borrow().clone(),
+            (self.clock)(),
+        );
         let done = tokio::task::spawn_blocking(move || {
             let mut c = connection.lock().unwrap_or_else(PoisonError::into_inner);
             let t = c.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -84,23 +104,28 @@ fn dice() -> u8 {
 #[async_trait]
 impl Store for SqliteStore {
     async fn take(&self, channel: Kind, most: usize) -> Result<Vec<Taken>, Error> {
-        self.with(move |t, book, now| outbox::take(t, channel, most, book.offset, now)).await
+        self.with(move |t, book, now| outbox::take(t, channel, most, book.offset, now))
+            .await
     }
 
     async fn settle(&self, key: Key, outcome: Outcome) -> Result<(), Error> {
-        self.with(move |t, book, now| desk::settle(t, book, &key, &outcome, now, dice())).await
+        self.with(move |t, book, now| desk::settle(t, book, &key, &outcome, now, dice()))
+            .await
     }
 
     async fn looks(&self, channel: Kind, most: usize) -> Result<Vec<(Key, String)>, Error> {
-        self.with(move |t, _, now| outbox::looks(t, channel, most, now)).await
+        self.with(move |t, _, now| outbox::looks(t, channel, most, now))
+            .await
     }
 
     async fn receipt(&self, key: Key, outcome: Outcome) -> Result<(), Error> {
-        self.with(move |t, book, now| desk::receipt(t, book, &key, &outcome, now)).await
+        self.with(move |t, book, now| desk::receipt(t, book, &key, &outcome, now))
+            .await
     }
 
     async fn apply(&self, event: Event) -> Result<(), Error> {
-        self.with(move |t, book, now| desk::apply(t, book, event, now)).await
+        self.with(move |t, book, now| desk::apply(t, book, event, now))
+            .await
     }
 }
 
@@ -117,7 +142,11 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { every: Duration::from_secs(2), patience: Duration::from_secs(120), grace: Duration::from_secs(5) }
+        Self {
+            every: Duration::from_secs(2),
+            patience: Duration::from_secs(120),
+            grace: Duration::from_secs(5),
+        }
     }
 }
 
@@ -134,23 +163,43 @@ impl Worker {
     #[must_use]
     pub fn start(store: Arc<dyn Store>, channels: Vec<Arc<dyn Channel>>, pace: Pace) -> Self {
         let stop = CancellationToken::new();
-        let channels: BTreeMap<Kind, Arc<dyn Channel>> = channels.into_iter().map(|c| (c.kind(), c)).collect();
-        let wake: BTreeMap<Kind, Arc<Notify>> = channels.keys().map(|k| (*k, Arc::new(Notify::new()))).collect();
+        let channels: BTreeMap<Kind, Arc<dyn Channel>> =
+            channels.into_iter().map(|c| (c.kind(), c)).collect();
+        let wake: BTreeMap<Kind, Arc<Notify>> = channels
+            .keys()
+            .map(|k| (*k, Arc::new(Notify::new())))
+            .collect();
         let mut tasks = JoinSet::new();
         for (kind, channel) in channels {
             let notify = wake.get(&kind).cloned().unwrap_or_default();
-            let line = Line { store: store.clone(), channel, pace, stop: stop.clone(), notify };
+            let line = Line {
+                store: store.clone(),
+                channel,
+                pace,
+                stop: stop.clone(),
+                notify,
+            };
             tasks.spawn(async move {
                 line.run().await;
                 Some(kind)
             });
         }
-        let ticks = tick(store, pace.every, stop.clone(), wake.values().cloned().collect());
+        let ticks = tick(
+            store,
+            pace.every,
+            stop.clone(),
+            wake.values().cloned().collect(),
+        );
         tasks.spawn(async move {
             ticks.await;
             None
         });
-        Self { tasks, stop, wake, grace: pace.grace }
+        Self {
+            tasks,
+            stop,
+            wake,
+            grace: pace.grace,
+        }
     }
 
     /// Something may be due: look now.
@@ -175,7 +224,12 @@ impl Worker {
     }
 }
 
-async fn tick(store: Arc<dyn Store>, every: Duration, stop: CancellationToken, wake: Vec<Arc<Notify>>) {
+async fn tick(
+    store: Arc<dyn Store>,
+    every: Duration,
+    stop: CancellationToken,
+    wake: Vec<Arc<Notify>>,
+) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -238,7 +292,11 @@ impl Line {
         let taken = match self.store.take(kind, free).await {
             Ok(taken) => taken,
             Err(e) => {
-                tracing::error!(channel = kind.name(), "the outbox could not be read: {}", chain(&e));
+                tracing::error!(
+                    channel = kind.name(),
+                    "the outbox could not be read: {}",
+                    chain(&e)
+                );
                 return;
             }
         };
@@ -255,7 +313,11 @@ impl Line {
                         busy.spawn(async move { line.look(key, reference).await });
                     }
                 }
-                Err(e) => tracing::error!(channel = kind.name(), "the outbox could not be read: {}", chain(&e)),
+                Err(e) => tracing::error!(
+                    channel = kind.name(),
+                    "the outbox could not be read: {}",
+                    chain(&e)
+                ),
             }
         }
     }
@@ -263,13 +325,22 @@ impl Line {
     async fn deliver(&self, taken: Taken) {
         let kind = self.channel.kind().name();
         let key = taken.message.key.clone();
-        let outcome = match tokio::time::timeout(self.pace.patience, self.channel.send(&taken.message)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Outcome::later(format!("no answer within {} s", self.pace.patience.as_secs())),
-        };
+        let outcome =
+            match tokio::time::timeout(self.pace.patience, self.channel.send(&taken.message)).await
+            {
+                Ok(outcome) => outcome,
+                Err(_) => Outcome::later(format!(
+                    "no answer within {} s",
+                    self.pace.patience.as_secs()
+                )),
+            };
         match &outcome {
-            Outcome::Received { .. } => tracing::debug!(channel = kind, %key, attempt = taken.attempt, "sent"),
-            Outcome::Failed(f) => tracing::warn!(channel = kind, %key, attempt = taken.attempt, "a message was not taken: {}", f.why),
+            Outcome::Received { .. } => {
+                tracing::debug!(channel = kind, %key, attempt = taken.attempt, "sent")
+            }
+            Outcome::Failed(f) => {
+                tracing::warn!(channel = kind, %key, attempt = taken.attempt, "a message was not taken: {}", f.why)
+            }
         }
         // Until it is noted the row stays as being sent: nobody else sends it, and a new start would send it again.
         while let Err(e) = self.store.settle(key.clone(), outcome.clone()).await {

@@ -53,23 +53,43 @@ impl Email {
     /// # Errors
     /// The sender is no address, credentials would go unencrypted, or TLS can't be set up.
     pub fn new(s: Settings) -> Result<Self, Failure> {
-        let fault = |why: String| Failure { retry: Retry::Never, why };
-        let from = s.from.parse().map_err(|e| fault(format!("the sender {:?} is no mail address: {e}", s.from)))?;
+        let fault = |why: String| Failure {
+            retry: Retry::Never,
+            why,
+        };
+        let from = s
+            .from
+            .parse()
+            .map_err(|e| fault(format!("the sender {:?} is no mail address: {e}", s.from)))?;
         let builder = match s.security {
-            Security::Tls => AsyncSmtpTransport::<Tokio1Executor>::relay(&s.server).map_err(|e| fault(e.to_string()))?,
-            Security::StartTls => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(&s.server).map_err(|e| fault(e.to_string()))?,
-            Security::None if s.login.is_some() => return Err(fault("a password is not sent over a connection without TLS".into())),
+            Security::Tls => AsyncSmtpTransport::<Tokio1Executor>::relay(&s.server)
+                .map_err(|e| fault(e.to_string()))?,
+            Security::StartTls => AsyncSmtpTransport::<Tokio1Executor>::starttls_relay(&s.server)
+                .map_err(|e| fault(e.to_string()))?,
+            Security::None if s.login.is_some() => {
+                return Err(fault(
+                    "a password is not sent over a connection without TLS".into(),
+                ));
+            }
             Security::None => AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&s.server),
         };
         let mut builder = builder.port(s.port).timeout(Some(s.timeout));
         if let Some((user, password)) = &s.login {
-            builder = builder.credentials(Credentials::new(user.clone(), password.reveal().to_owned()));
+            builder =
+                builder.credentials(Credentials::new(user.clone(), password.reveal().to_owned()));
         }
-        Ok(Self { transport: builder.build(), from, login: s.login.map(|(_, p)| p) })
+        Ok(Self {
+            transport: builder.build(),
+            from,
+            login: s.login.map(|(_, p)| p),
+        })
     }
 
     fn compose(&self, m: &Message) -> Result<lettre::Message, String> {
-        let to: Mailbox = m.address.parse().map_err(|e| format!("{:?} is no mail address: {e}", m.address))?;
+        let to: Mailbox = m
+            .address
+            .parse()
+            .map_err(|e| format!("{:?} is no mail address: {e}", m.address))?;
         let c = &m.content;
         let mut text = format!("{}\n\n{}\n", c.title, c.body);
         if !c.link.is_empty() {
@@ -82,7 +102,10 @@ impl Email {
             .subject(c.title.clone())
             .header(header::MessageId::from(id))
             // RFC 3834: no vacation notice is to come back.
-            .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".into()))
+            .raw_header(HeaderValue::new(
+                HeaderName::new_from_ascii_str("Auto-Submitted"),
+                "auto-generated".into(),
+            ))
             .header(ContentType::TEXT_PLAIN)
             .body(text)
             .map_err(|e| format!("the mail can't be written: {e}"))
@@ -103,10 +126,19 @@ impl Channel for Email {
         match self.transport.send(mail).await {
             Ok(_) => Outcome::accepted(None),
             Err(e) => {
-                let why = self.login.as_ref().map_or_else(|| words(&e), |p| p.redact(&words(&e)));
+                let why = self
+                    .login
+                    .as_ref()
+                    .map_or_else(|| words(&e), |p| p.redact(&words(&e)));
                 // 530, 534, 535, 538: the login (RFC 4954 section 6); ours to put right. Other 5xx: this mail.
-                let ours = e.status().is_some_and(|c| matches!(c.to_string().as_str(), "530" | "534" | "535" | "538"));
-                if e.is_permanent() && !ours { Outcome::never(why) } else { Outcome::later(why) }
+                let ours = e.status().is_some_and(|c| {
+                    matches!(c.to_string().as_str(), "530" | "534" | "535" | "538")
+                });
+                if e.is_permanent() && !ours {
+                    Outcome::never(why)
+                } else {
+                    Outcome::later(why)
+                }
             }
         }
     }

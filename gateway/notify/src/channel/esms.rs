@@ -62,13 +62,27 @@ impl Esms {
     ///
     /// # Errors
     /// TLS can't be set up.
-    pub fn new(base: &str, api_key: Secret, secret_key: Secret, brand: &str) -> Result<Self, Failure> {
+    pub fn new(
+        base: &str,
+        api_key: Secret,
+        secret_key: Secret,
+        brand: &str,
+    ) -> Result<Self, Failure> {
         let base = base.trim_end_matches('/').to_owned();
-        Ok(Self { client: http::client()?, base, api_key, secret_key, brand: brand.to_owned() })
+        Ok(Self {
+            client: http::client()?,
+            base,
+            api_key,
+            secret_key,
+            brand: brand.to_owned(),
+        })
     }
 
     async fn try_send(&self, m: &Message) -> Result<Outcome, Failure> {
-        let phone = Phone::parse(&m.address).map_err(|e| Failure { retry: Retry::Never, why: e.to_string() })?;
+        let phone = Phone::parse(&m.address).map_err(|e| Failure {
+            retry: Retry::Never,
+            why: e.to_string(),
+        })?;
         let text = m.content.text();
         let body = json!({
             "ApiKey": self.api_key.reveal(),
@@ -85,8 +99,10 @@ impl Esms {
         if !answer.status.is_success() {
             return Err(answer.failure());
         }
-        let reply: Reply = serde_json::from_slice(&answer.body)
-            .map_err(|_| Failure { retry: Retry::Later, why: format!("no answer of eSMS: {}", answer.excerpt()) })?;
+        let reply: Reply = serde_json::from_slice(&answer.body).map_err(|_| Failure {
+            retry: Retry::Later,
+            why: format!("no answer of eSMS: {}", answer.excerpt()),
+        })?;
         let retry = match reply.code_result.as_str() {
             "100" => return Ok(Outcome::accepted(reply.sms_id)),
             // It has this RequestId already: an earlier try arrived, and only its answer was lost.
@@ -97,7 +113,14 @@ impl Esms {
             _ => Retry::Later,
         };
         let words = reply.error_message.unwrap_or_default();
-        Err(Failure { retry, why: format!("eSMS refused with {}: {}", reply.code_result, crate::text::truncate(&words, 160)) })
+        Err(Failure {
+            retry,
+            why: format!(
+                "eSMS refused with {}: {}",
+                reply.code_result,
+                crate::text::truncate(&words, 160)
+            ),
+        })
     }
 
     async fn status(&self, id: &str) -> Result<Option<Outcome>, Failure> {
@@ -108,11 +131,21 @@ impl Esms {
             .append_pair("ApiKey", self.api_key.reveal())
             .append_pair("SecretKey", self.secret_key.reveal());
         let answer = http::ask(self.client.get(url)).await?;
-        let Ok(s) = serde_json::from_slice::<Status>(&answer.body) else { return Ok(None) };
+        let Ok(s) = serde_json::from_slice::<Status>(&answer.body) else {
+            return Ok(None);
+        };
         Ok(match s {
             Status { code_response, .. } if code_response != "100" => None,
-            Status { send_failed: 1.., .. } => Some(Outcome::never("eSMS says that the operator did not deliver it")),
-            Status { send_status: 5, send_success: 1.., .. } => Some(Outcome::delivered()),
+            Status {
+                send_failed: 1.., ..
+            } => Some(Outcome::never(
+                "eSMS says that the operator did not deliver it",
+            )),
+            Status {
+                send_status: 5,
+                send_success: 1..,
+                ..
+            } => Some(Outcome::delivered()),
             _ => None,
         })
     }
@@ -131,7 +164,11 @@ impl Channel for Esms {
     async fn send(&self, message: &Message) -> Outcome {
         match self.try_send(message).await {
             Ok(outcome) => outcome,
-            Err(f) => Failure { why: self.redact(&f.why), ..f }.into(),
+            Err(f) => Failure {
+                why: self.redact(&f.why),
+                ..f
+            }
+            .into(),
         }
     }
 
@@ -139,7 +176,10 @@ impl Channel for Esms {
         match self.status(reference).await {
             Ok(outcome) => outcome,
             Err(f) => {
-                tracing::debug!("eSMS could not be asked for a receipt: {}", self.redact(&f.why));
+                tracing::debug!(
+                    "eSMS could not be asked for a receipt: {}",
+                    self.redact(&f.why)
+                );
                 None
             }
         }

@@ -8,7 +8,12 @@ use crate::testing::{AT, alarm};
 use crate::text::{self, Style, Subject};
 
 pub(crate) fn message(channel: Kind, address: &str) -> Message {
-    let style = Style { language: Language::Vi, kind: channel, sms_diacritics: false, offset: Offset::default() };
+    let style = Style {
+        language: Language::Vi,
+        kind: channel,
+        sms_diacritics: false,
+        offset: Offset::default(),
+    };
     Message {
         key: Key("0123456789abcdef0123456789abcdef".into()),
         person: "an".into(),

@@ -18,13 +18,20 @@ const MOST_BYTES: usize = 64 * 1024;
 /// # Errors
 /// TLS can't be set up.
 pub(super) fn client() -> Result<Client, Failure> {
-    let fault = |e: &dyn std::fmt::Display| Failure { retry: Retry::Later, why: format!("TLS can't be set up: {e}") };
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|e| fault(&e))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let fault = |e: &dyn std::fmt::Display| Failure {
+        retry: Retry::Later,
+        why: format!("TLS can't be set up: {e}"),
+    };
+    let roots = rustls::RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(
+        rustls::crypto::ring::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .map_err(|e| fault(&e))?
+    .with_root_certificates(roots)
+    .with_no_client_auth();
     Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
@@ -45,11 +52,18 @@ pub(super) struct Answer {
 
 /// Sends, and reads the answer. No error of it holds the URL: that may hold a secret.
 pub(super) async fn ask(request: reqwest::RequestBuilder) -> Result<Answer, Failure> {
-    let later = |e: reqwest::Error| Failure { retry: Retry::Later, why: words(e) };
+    let later = |e: reqwest::Error| Failure {
+        retry: Retry::Later,
+        why: words(e),
+    };
     let response = request.send().await.map_err(later)?;
     let (status, headers) = (response.status(), response.headers().clone());
     let body = read(response).await.map_err(later)?;
-    Ok(Answer { status, headers, body })
+    Ok(Answer {
+        status,
+        headers,
+        body,
+    })
 }
 
 async fn read(mut r: Response) -> Result<Vec<u8>, reqwest::Error> {
@@ -80,28 +94,49 @@ impl Answer {
     /// A short excerpt for people.
     pub(super) fn excerpt(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
-        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let text: String = text
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
         crate::text::truncate(text.trim(), 160)
     }
 
     /// What a status other than success means for this message.
     pub(super) fn failure(&self) -> Failure {
         let s = self.status;
-        let ours = [StatusCode::UNAUTHORIZED, StatusCode::PAYMENT_REQUIRED, StatusCode::FORBIDDEN, StatusCode::REQUEST_TIMEOUT];
+        let ours = [
+            StatusCode::UNAUTHORIZED,
+            StatusCode::PAYMENT_REQUIRED,
+            StatusCode::FORBIDDEN,
+            StatusCode::REQUEST_TIMEOUT,
+        ];
         let retry = if let Some(wait) = self.retry_after() {
             Retry::After(wait)
-        } else if s.is_server_error() || ours.contains(&s) || s == StatusCode::TOO_MANY_REQUESTS || s == StatusCode::TOO_EARLY {
+        } else if s.is_server_error()
+            || ours.contains(&s)
+            || s == StatusCode::TOO_MANY_REQUESTS
+            || s == StatusCode::TOO_EARLY
+        {
             Retry::Later
         } else {
             Retry::Never
         };
-        let what = if s.is_redirection() { "a redirect, which is not followed".to_owned() } else { self.excerpt() };
-        Failure { retry, why: format!("answered {s}: {what}") }
+        let what = if s.is_redirection() {
+            "a redirect, which is not followed".to_owned()
+        } else {
+            self.excerpt()
+        };
+        Failure {
+            retry,
+            why: format!("answered {s}: {what}"),
+        }
     }
 
     /// `Retry-After` of an answer that may have one: seconds or a date (RFC 9110 section 10.2.3).
     fn retry_after(&self) -> Option<Duration> {
-        if !(self.status == StatusCode::TOO_MANY_REQUESTS || self.status == StatusCode::SERVICE_UNAVAILABLE) {
+        if !(self.status == StatusCode::TOO_MANY_REQUESTS
+            || self.status == StatusCode::SERVICE_UNAVAILABLE)
+        {
             return None;
         }
         let value = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
@@ -115,7 +150,10 @@ impl Answer {
 
 /// An address that is a URL: https, and http only if that was chosen.
 pub(super) fn address(url: &str, plain_http: bool) -> Result<reqwest::Url, Failure> {
-    let never = |why: &str| Failure { retry: Retry::Never, why: why.to_owned() };
+    let never = |why: &str| Failure {
+        retry: Retry::Never,
+        why: why.to_owned(),
+    };
     let url = reqwest::Url::parse(url).map_err(|_| never("the address is not a URL"))?;
     match url.scheme() {
         "https" => Ok(url),

@@ -64,19 +64,31 @@ pub enum Retry {
 
 impl Outcome {
     pub(crate) fn accepted(reference: Option<String>) -> Self {
-        Self::Received { receipt: Receipt::Accepted, reference }
+        Self::Received {
+            receipt: Receipt::Accepted,
+            reference,
+        }
     }
 
     pub(crate) fn delivered() -> Self {
-        Self::Received { receipt: Receipt::Delivered, reference: None }
+        Self::Received {
+            receipt: Receipt::Delivered,
+            reference: None,
+        }
     }
 
     pub(crate) fn later(why: impl Into<String>) -> Self {
-        Self::Failed(Failure { retry: Retry::Later, why: why.into() })
+        Self::Failed(Failure {
+            retry: Retry::Later,
+            why: why.into(),
+        })
     }
 
     pub(crate) fn never(why: impl Into<String>) -> Self {
-        Self::Failed(Failure { retry: Retry::Never, why: why.into() })
+        Self::Failed(Failure {
+            retry: Retry::Never,
+            why: why.into(),
+        })
     }
 }
 

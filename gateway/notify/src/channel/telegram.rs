@@ -49,7 +49,11 @@ impl Telegram {
     /// # Errors
     /// TLS can't be set up.
     pub fn new(base: &str, token: Secret) -> Result<Self, Failure> {
-        Ok(Self { client: http::client()?, base: base.trim_end_matches('/').to_owned(), token })
+        Ok(Self {
+            client: http::client()?,
+            base: base.trim_end_matches('/').to_owned(),
+            token,
+        })
     }
 
     async fn try_send(&self, m: &Message) -> Result<Outcome, Failure> {
@@ -67,19 +71,42 @@ impl Telegram {
         let answer = http::ask(self.client.post(url).json(&body)).await?;
         let Ok(reply) = serde_json::from_slice::<Reply>(&answer.body) else {
             // A proxy's page, or half an answer.
-            let retry = if answer.status.is_success() { Retry::Later } else { answer.failure().retry };
-            return Err(Failure { retry, why: format!("{}, and no answer of the Bot API: {}", answer.status, answer.excerpt()) });
+            let retry = if answer.status.is_success() {
+                Retry::Later
+            } else {
+                answer.failure().retry
+            };
+            return Err(Failure {
+                retry,
+                why: format!(
+                    "{}, and no answer of the Bot API: {}",
+                    answer.status,
+                    answer.excerpt()
+                ),
+            });
         };
         if reply.ok {
-            return Ok(Outcome::accepted(reply.result.map(|r| r.message_id.to_string())));
+            return Ok(Outcome::accepted(
+                reply.result.map(|r| r.message_id.to_string()),
+            ));
         }
-        let retry = match (answer.status.as_u16(), reply.parameters.and_then(|p| p.retry_after)) {
+        let retry = match (
+            answer.status.as_u16(),
+            reply.parameters.and_then(|p| p.retry_after),
+        ) {
             (_, Some(s)) => Retry::After(Duration::from_secs(s)),
             // Blocked by the user, or the user's account is gone; 401 is the token.
             (403, None) => Retry::AddressGone,
             _ => answer.failure().retry,
         };
-        Err(Failure { retry, why: format!("answered {}: {}", answer.status, crate::text::truncate(&reply.description, 160)) })
+        Err(Failure {
+            retry,
+            why: format!(
+                "answered {}: {}",
+                answer.status,
+                crate::text::truncate(&reply.description, 160)
+            ),
+        })
     }
 }
 
@@ -92,7 +119,11 @@ impl Channel for Telegram {
     async fn send(&self, message: &Message) -> Outcome {
         match self.try_send(message).await {
             Ok(outcome) => outcome,
-            Err(f) => Failure { why: self.token.redact(&f.why), ..f }.into(),
+            Err(f) => Failure {
+                why: self.token.redact(&f.why),
+                ..f
+            }
+            .into(),
         }
     }
 }

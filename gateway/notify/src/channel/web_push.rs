@@ -46,10 +46,20 @@ impl WebPush {
     /// # Errors
     /// The key is none, or TLS can't be set up.
     pub fn new(key: &Secret, contact: &str, plain_http: bool) -> Result<Self, Failure> {
-        let bad = |_| Failure { retry: Retry::Never, why: "the VAPID key is not 32 bytes in base64url".into() };
-        let bytes = URL_SAFE_NO_PAD.decode(key.reveal().trim_end_matches('=')).map_err(|e| bad(e.to_string()))?;
+        let bad = |_| Failure {
+            retry: Retry::Never,
+            why: "the VAPID key is not 32 bytes in base64url".into(),
+        };
+        let bytes = URL_SAFE_NO_PAD
+            .decode(key.reveal().trim_end_matches('='))
+            .map_err(|e| bad(e.to_string()))?;
         let key = ES256KeyPair::from_bytes(&bytes).map_err(|e| bad(e.to_string()))?;
-        Ok(Self { client: http::client()?, key, contact: contact.to_owned(), plain_http })
+        Ok(Self {
+            client: http::client()?,
+            key,
+            contact: contact.to_owned(),
+            plain_http,
+        })
     }
 
     /// What the page needs to subscribe: `applicationServerKey`, base64url.
@@ -63,24 +73,42 @@ impl WebPush {
         let answer = http::ask(request).await?;
         match answer.status.as_u16() {
             200..=299 => {
-                let place = answer.headers.get("Location").and_then(|l| l.to_str().ok()).map(str::to_owned);
+                let place = answer
+                    .headers
+                    .get("Location")
+                    .and_then(|l| l.to_str().ok())
+                    .map(str::to_owned);
                 Ok(Outcome::accepted(place))
             }
             // The subscription has expired or was taken back (RFC 8030 section 7.3).
-            404 | 410 => Err(Failure { retry: Retry::AddressGone, ..answer.failure() }),
+            404 | 410 => Err(Failure {
+                retry: Retry::AddressGone,
+                ..answer.failure()
+            }),
             _ => Err(answer.failure()),
         }
     }
 
     fn request(&self, m: &Message) -> Result<reqwest::RequestBuilder, Failure> {
-        let never = |why: &str| Failure { retry: Retry::Never, why: why.to_owned() };
-        let sub: Subscription = serde_json::from_str(&m.address).map_err(|_| never("the address is no push subscription"))?;
+        let never = |why: &str| Failure {
+            retry: Retry::Never,
+            why: why.to_owned(),
+        };
+        let sub: Subscription = serde_json::from_str(&m.address)
+            .map_err(|_| never("the address is no push subscription"))?;
         let decode = |s: &str| URL_SAFE_NO_PAD.decode(s.trim_end_matches('='));
-        let public = decode(&sub.keys.p256dh).ok().and_then(|k| p256::PublicKey::from_sec1_bytes(&k).ok());
+        let public = decode(&sub.keys.p256dh)
+            .ok()
+            .and_then(|k| p256::PublicKey::from_sec1_bytes(&k).ok());
         let auth = decode(&sub.keys.auth).ok().filter(|a| a.len() == 16);
-        let (Some(public), Some(auth)) = (public, auth) else { return Err(never("the push subscription's keys are damaged")) };
+        let (Some(public), Some(auth)) = (public, auth) else {
+            return Err(never("the push subscription's keys are damaged"));
+        };
         let url = http::address(&sub.endpoint, self.plain_http)?;
-        let endpoint = sub.endpoint.parse().map_err(|_| never("the push subscription's endpoint is not a URL"))?;
+        let endpoint = sub
+            .endpoint
+            .parse()
+            .map_err(|_| never("the push subscription's endpoint is not a URL"))?;
         let c = &m.content;
         let body = json!({ "title": c.title, "body": c.body, "link": c.link, "tag": m.key, "critical": m.critical });
         let built = WebPushBuilder::new(endpoint, public, Auth::clone_from_slice(&auth))
@@ -91,7 +119,10 @@ impl WebPush {
         let (parts, body) = built.into_parts();
         let urgency = if m.critical { "high" } else { "normal" };
         let request = self.client.post(url).headers(parts.headers);
-        Ok(request.header("Topic", &m.key.0).header("Urgency", urgency).body(body))
+        Ok(request
+            .header("Topic", &m.key.0)
+            .header("Urgency", urgency)
+            .body(body))
     }
 }
 

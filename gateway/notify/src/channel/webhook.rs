@@ -26,11 +26,18 @@ pub struct Webhook {
 #[must_use]
 pub fn signature(secret: &Secret, at_s: u64, body: &[u8]) -> String {
     // HMAC takes keys of any length.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.reveal().as_bytes()) else { return String::new() };
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.reveal().as_bytes()) else {
+        return String::new();
+    };
     mac.update(at_s.to_string().as_bytes());
     mac.update(b".");
     mac.update(body);
-    let hex: String = mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();
+    let hex: String = mac
+        .finalize()
+        .into_bytes()
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
     format!("t={at_s},v1={hex}")
 }
 
@@ -41,9 +48,16 @@ impl Webhook {
     /// TLS can't be set up, or the secret is empty.
     pub fn new(secret: Secret, plain_http: bool) -> Result<Self, Failure> {
         if secret.reveal().is_empty() {
-            return Err(Failure { retry: Retry::Never, why: "the secret that signs webhooks is empty".into() });
+            return Err(Failure {
+                retry: Retry::Never,
+                why: "the secret that signs webhooks is empty".into(),
+            });
         }
-        Ok(Self { client: http::client()?, secret, plain_http })
+        Ok(Self {
+            client: http::client()?,
+            secret,
+            plain_http,
+        })
     }
 
     async fn try_send(&self, m: &Message) -> Result<Outcome, Failure> {
@@ -60,18 +74,26 @@ impl Webhook {
             "facts": c.facts,
         })
         .to_string();
-        let at_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let at_s = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs());
         let request = self
             .client
             .post(url)
             .header("Content-Type", "application/json")
             .header("Idempotency-Key", &m.key.0)
-            .header("Sen-Signature", signature(&self.secret, at_s, body.as_bytes()))
+            .header(
+                "Sen-Signature",
+                signature(&self.secret, at_s, body.as_bytes()),
+            )
             .body(body);
         let answer = http::ask(request).await?;
         match answer.status.as_u16() {
             200..=299 => Ok(Outcome::accepted(None)),
-            410 => Err(Failure { retry: Retry::AddressGone, ..answer.failure() }),
+            410 => Err(Failure {
+                retry: Retry::AddressGone,
+                ..answer.failure()
+            }),
             _ => Err(answer.failure()),
         }
     }

@@ -69,7 +69,9 @@ pub enum BadTemplate {
         chars: usize,
     },
     /// A parameter that no fact fills.
-    #[error("template {id} has the parameter <{name}>; there are level, place, what, value, time and key")]
+    #[error(
+        "template {id} has the parameter <{name}>; there are level, place, what, value, time and key"
+    )]
     UnknownParameter {
         /// Which.
         id: String,
@@ -102,13 +104,25 @@ impl Zalo {
     ///
     /// # Errors
     /// A template that can never be sent, or TLS can't be set up.
-    pub fn new(base: &str, token: AccessToken, templates: Vec<Template>) -> Result<Self, BadTemplate> {
+    pub fn new(
+        base: &str,
+        token: AccessToken,
+        templates: Vec<Template>,
+    ) -> Result<Self, BadTemplate> {
         for t in &templates {
             check(t)?;
         }
-        let templates = templates.into_iter().map(|t| ((t.subject, t.language), t)).collect();
+        let templates = templates
+            .into_iter()
+            .map(|t| ((t.subject, t.language), t))
+            .collect();
         let client = http::client().map_err(BadTemplate::Client)?;
-        Ok(Self { client, base: base.trim_end_matches('/').to_owned(), token, templates })
+        Ok(Self {
+            client,
+            base: base.trim_end_matches('/').to_owned(),
+            token,
+            templates,
+        })
     }
 
     async fn token(&self) -> Result<Secret, Failure> {
@@ -116,32 +130,60 @@ impl Zalo {
             AccessToken::Fixed(t) => Ok(t.clone()),
             AccessToken::File(path) => {
                 let read = tokio::fs::read_to_string(path).await;
-                let token = read.map_err(|e| Failure { retry: Retry::Later, why: format!("no access token in {}: {e}", path.display()) })?;
+                let token = read.map_err(|e| Failure {
+                    retry: Retry::Later,
+                    why: format!("no access token in {}: {e}", path.display()),
+                })?;
                 Ok(Secret::new(token.trim()))
             }
         }
     }
 
     async fn try_send(&self, m: &Message, token: &Secret) -> Result<Outcome, Failure> {
-        let never = |why: String| Failure { retry: Retry::Never, why };
+        let never = |why: String| Failure {
+            retry: Retry::Never,
+            why,
+        };
         let phone = Phone::parse(&m.address).map_err(|e| never(e.to_string()))?;
         let c = &m.content;
-        let template = self.templates.get(&(c.subject, c.language)).ok_or_else(|| {
-            never(format!("there is no approved template for {:?} messages in {:?}", c.subject, c.language).to_lowercase())
-        })?;
+        let template = self
+            .templates
+            .get(&(c.subject, c.language))
+            .ok_or_else(|| {
+                never(
+                    format!(
+                        "there is no approved template for {:?} messages in {:?}",
+                        c.subject, c.language
+                    )
+                    .to_lowercase(),
+                )
+            })?;
         let data = fill(template, c, &m.key).map_err(never)?;
         let body = json!({ "phone": phone.digits(), "template_id": template.id, "template_data": data, "tracking_id": m.key });
-        let request = self.client.post(format!("{}/message/template", self.base)).header("access_token", token.reveal()).json(&body);
+        let request = self
+            .client
+            .post(format!("{}/message/template", self.base))
+            .header("access_token", token.reveal())
+            .json(&body);
         let answer = http::ask(request).await?;
         if !answer.status.is_success() {
             return Err(answer.failure());
         }
-        let reply: Reply = serde_json::from_slice(&answer.body)
-            .map_err(|_| Failure { retry: Retry::Later, why: format!("no answer of Zalo: {}", answer.excerpt()) })?;
+        let reply: Reply = serde_json::from_slice(&answer.body).map_err(|_| Failure {
+            retry: Retry::Later,
+            why: format!("no answer of Zalo: {}", answer.excerpt()),
+        })?;
         if reply.error == 0 {
             return Ok(Outcome::accepted(reply.data.and_then(|d| d.msg_id)));
         }
-        Err(Failure { retry: meaning(reply.error), why: format!("Zalo refused with {}: {}", reply.error, truncate(&reply.message, 160)) })
+        Err(Failure {
+            retry: meaning(reply.error),
+            why: format!(
+                "Zalo refused with {}: {}",
+                reply.error,
+                truncate(&reply.message, 160)
+            ),
+        })
     }
 }
 
@@ -151,7 +193,8 @@ fn meaning(code: i64) -> Retry {
         // The number, the reader's Zalo or their settings: another channel has to do it, now.
         -108 | -110 | -114 | -118 | -119 | -139 | -141 => Retry::Never,
         // Template or parameters: this message will never be taken.
-        -109 | -111 | -112 | -113 | -117 | -121 | -122 | -127 | -128 | -131 | -132 | -145 | -146 => Retry::Never,
+        -109 | -111 | -112 | -113 | -117 | -121 | -122 | -127 | -128 | -131 | -132 | -145
+        | -146 => Retry::Never,
         // Not at night; the next channel takes over, and by the morning it is too late to be worth a try.
         -133 => Retry::Never,
         // Everything else (unknown error, token, quota, money) passes or is ours to put right.
@@ -163,19 +206,32 @@ const PARAMETERS: [&str; 6] = ["level", "place", "what", "value", "time", "key"]
 
 /// The parameters that a text names.
 fn parameters(text: &str) -> impl Iterator<Item = &str> {
-    text.split('<').skip(1).filter_map(|rest| rest.split_once('>')).map(|(name, _)| name)
+    text.split('<')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('>'))
+        .map(|(name, _)| name)
 }
 
 fn check(t: &Template) -> Result<(), BadTemplate> {
     let mut bare = t.text.clone();
     for name in parameters(&t.text) {
         if !PARAMETERS.contains(&name) {
-            return Err(BadTemplate::UnknownParameter { id: t.id.clone(), name: name.to_owned() });
+            return Err(BadTemplate::UnknownParameter {
+                id: t.id.clone(),
+                name: name.to_owned(),
+            });
         }
         bare = bare.replace(&format!("<{name}>"), "");
     }
     let chars = bare.chars().count();
-    if chars > MOST_CHARS { Err(BadTemplate::TooLong { id: t.id.clone(), chars }) } else { Ok(()) }
+    if chars > MOST_CHARS {
+        Err(BadTemplate::TooLong {
+            id: t.id.clone(),
+            chars,
+        })
+    } else {
+        Ok(())
+    }
 }
 
 /// The facts as parameters, shortened until the whole fits: what is said first, then where.
@@ -204,7 +260,9 @@ fn fill(t: &Template, c: &Content, key: &Key) -> Result<BTreeMap<&'static str, S
             return Ok(data);
         }
     }
-    Err(format!("the message is longer than the {MOST_CHARS} characters of a template"))
+    Err(format!(
+        "the message is longer than the {MOST_CHARS} characters of a template"
+    ))
 }
 
 #[async_trait]
@@ -220,7 +278,11 @@ impl Channel for Zalo {
         };
         match self.try_send(message, &token).await {
             Ok(outcome) => outcome,
-            Err(f) => Failure { why: token.redact(&f.why), ..f }.into(),
+            Err(f) => Failure {
+                why: token.redact(&f.why),
+                ..f
+            }
+            .into(),
         }
     }
 }
@@ -261,21 +323,38 @@ fn text<'de, D: serde::Deserializer<'de>>(d: D) -> Result<String, D::Error> {
 ///
 /// # Errors
 /// See [`BadReceipt`].
-pub fn receipt(body: &[u8], signature: &str, app_id: &str, secret: &Secret) -> Result<Option<(Key, Outcome)>, BadReceipt> {
+pub fn receipt(
+    body: &[u8],
+    signature: &str,
+    app_id: &str,
+    secret: &Secret,
+) -> Result<Option<(Key, Outcome)>, BadReceipt> {
     let event: Received = serde_json::from_slice(body).map_err(|_| BadReceipt::Malformed)?;
     let mut hash = Sha256::new();
-    for part in [app_id.as_bytes(), body, event.timestamp.as_bytes(), secret.reveal().as_bytes()] {
+    for part in [
+        app_id.as_bytes(),
+        body,
+        event.timestamp.as_bytes(),
+        secret.reveal().as_bytes(),
+    ] {
         hash.update(part);
     }
     let ours: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-    let theirs = signature.trim().trim_start_matches("mac=").trim().to_ascii_lowercase();
+    let theirs = signature
+        .trim()
+        .trim_start_matches("mac=")
+        .trim()
+        .to_ascii_lowercase();
     if !bool::from(ours.as_bytes().ct_eq(theirs.as_bytes())) {
         return Err(BadReceipt::Signature);
     }
     if event.event_name != "user_received_message" {
         return Ok(None);
     }
-    Ok(event.message.and_then(|m| m.tracking_id).map(|key| (Key(key), Outcome::delivered())))
+    Ok(event
+        .message
+        .and_then(|m| m.tracking_id)
+        .map(|key| (Key(key), Outcome::delivered())))
 }
 
 #[cfg(test)]
@@ -284,15 +363,31 @@ mod tests {
     use crate::channel::fakes::message;
 
     fn template(text: &str) -> Template {
-        Template { id: "1".into(), subject: Subject::Raised, language: Language::Vi, text: text.into() }
+        Template {
+            id: "1".into(),
+            subject: Subject::Raised,
+            language: Language::Vi,
+            text: text.into(),
+        }
     }
 
     #[test]
     fn a_template_that_is_too_long_is_refused_beforehand() {
-        let zalo = |text: &str| Zalo::new(Zalo::BASE, AccessToken::Fixed(Secret::new("t")), vec![template(text)]);
+        let zalo = |text: &str| {
+            Zalo::new(
+                Zalo::BASE,
+                AccessToken::Fixed(Secret::new("t")),
+                vec![template(text)],
+            )
+        };
         assert!(zalo(&format!("{}<place>", "x".repeat(400))).is_ok());
-        assert!(matches!(zalo(&"x".repeat(401)), Err(BadTemplate::TooLong { chars: 401, .. })));
-        assert!(matches!(zalo("<name>"), Err(BadTemplate::UnknownParameter { name, .. }) if name == "name"));
+        assert!(matches!(
+            zalo(&"x".repeat(401)),
+            Err(BadTemplate::TooLong { chars: 401, .. })
+        ));
+        assert!(
+            matches!(zalo("<name>"), Err(BadTemplate::UnknownParameter { name, .. }) if name == "name")
+        );
     }
 
     #[test]
@@ -313,12 +408,26 @@ mod tests {
         let mut input = b"77".to_vec();
         input.extend_from_slice(body);
         input.extend_from_slice(b"1795551000000oa-secret");
-        let mac: String = Sha256::digest(&input).iter().map(|b| format!("{b:02x}")).collect();
-        let (key, outcome) = receipt(body, &format!("mac={mac}"), "77", &secret).unwrap().unwrap();
+        let mac: String = Sha256::digest(&input)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect();
+        let (key, outcome) = receipt(body, &format!("mac={mac}"), "77", &secret)
+            .unwrap()
+            .unwrap();
         assert_eq!((key.0.as_str(), outcome), ("k1", Outcome::delivered()));
-        assert_eq!(receipt(body, &format!("mac={mac}"), "78", &secret), Err(BadReceipt::Signature));
+        assert_eq!(
+            receipt(body, &format!("mac={mac}"), "78", &secret),
+            Err(BadReceipt::Signature)
+        );
         assert_eq!(receipt(body, "", "77", &secret), Err(BadReceipt::Signature));
-        assert_eq!(receipt(b"<html>", "", "77", &secret), Err(BadReceipt::Malformed));
-        assert_eq!(receipt(b"{}", "", "77", &secret), Err(BadReceipt::Malformed));
+        assert_eq!(
+            receipt(b"<html>", "", "77", &secret),
+            Err(BadReceipt::Malformed)
+        );
+        assert_eq!(
+            receipt(b"{}", "", "77", &secret),
+            Err(BadReceipt::Malformed)
+        );
     }
 }

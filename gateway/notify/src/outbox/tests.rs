@@ -15,11 +15,18 @@ fn open() -> Connection {
 }
 
 fn stored(key: &str, give_up_s: i64) -> Message {
-    Message { key: Key(key.into()), give_up: AT + give_up_s * 1000, ..message(Kind::Esms, "+84912345678") }
+    Message {
+        key: Key(key.into()),
+        give_up: AT + give_up_s * 1000,
+        ..message(Kind::Esms, "+84912345678")
+    }
 }
 
 fn failed(retry: Retry) -> Outcome {
-    Outcome::Failed(Failure { retry, why: "no".into() })
+    Outcome::Failed(Failure {
+        retry,
+        why: "no".into(),
+    })
 }
 
 fn take_one(c: &Connection, now: Millis) -> Option<Taken> {
@@ -32,7 +39,13 @@ fn a_key_is_there_once() {
     let m = stored("k", 100);
     assert!(put(&c, &m, AT).unwrap());
     assert!(!put(&c, &m, AT + 5).unwrap());
-    assert_eq!(take(&c, Kind::Esms, 9, OFFSET, AT).unwrap(), [Taken { message: m.clone(), attempt: 1 }]);
+    assert_eq!(
+        take(&c, Kind::Esms, 9, OFFSET, AT).unwrap(),
+        [Taken {
+            message: m.clone(),
+            attempt: 1
+        }]
+    );
     assert!(take_one(&c, AT + 10).is_none(), "it is being sent");
     settle(&c, &m.key, &Outcome::delivered(), AT, 0).unwrap();
     assert!(!put(&c, &m, AT + 20).unwrap(), "and delivered is for good");
@@ -57,14 +70,25 @@ fn a_channel_that_is_down_for_a_day_loses_nothing() {
     let (mut now, mut tries) = (AT, 0u32);
     while now < AT + 86_400_000 {
         for t in take(&c, Kind::Esms, 4, OFFSET, now).unwrap() {
-            settle(&c, &t.message.key, &failed(Retry::Later), now, (tries % 256) as u8).unwrap();
+            settle(
+                &c,
+                &t.message.key,
+                &failed(Retry::Later),
+                now,
+                (tries % 256) as u8,
+            )
+            .unwrap();
             tries += 1;
         }
         expire(&c, now).unwrap();
         now += 1000;
     }
     assert!(tries < 20 * 240, "{tries} tries: the pauses grow");
-    assert_eq!(failures(&c, Some("an")).unwrap().len(), 20, "and whoever set the policy sees it");
+    assert_eq!(
+        failures(&c, Some("an")).unwrap().len(),
+        20,
+        "and whoever set the policy sees it"
+    );
     assert!(failures(&c, Some("binh")).unwrap().is_empty());
     let mut sent = 0;
     while now < AT + 86_400_000 + LONGEST_PAUSE {
@@ -83,13 +107,30 @@ fn what_is_given_up_is_failed_and_seen() {
     let c = open();
     put(&c, &stored("k", 10), AT).unwrap();
     let t = take_one(&c, AT).unwrap();
-    assert_eq!(settle(&c, &t.message.key, &failed(Retry::Later), AT, 255).unwrap(), None);
+    assert_eq!(
+        settle(&c, &t.message.key, &failed(Retry::Later), AT, 255).unwrap(),
+        None
+    );
     let t = take_one(&c, AT + 6_000).unwrap();
-    assert_eq!(settle(&c, &t.message.key, &failed(Retry::Later), AT + 6_000, 255).unwrap(), Some(Fate::GivenUp));
+    assert_eq!(
+        settle(&c, &t.message.key, &failed(Retry::Later), AT + 6_000, 255).unwrap(),
+        Some(Fate::GivenUp)
+    );
     let f = failures(&c, Some("an")).unwrap().remove(0);
-    assert!(f.for_good && f.error == "given up after 2 tries: no", "{f:?}");
+    assert!(
+        f.for_good && f.error == "given up after 2 tries: no",
+        "{f:?}"
+    );
     // One that no channel takes at all.
-    put(&c, &Message { channel: Kind::Modem, ..stored("m", 10) }, AT).unwrap();
+    put(
+        &c,
+        &Message {
+            channel: Kind::Modem,
+            ..stored("m", 10)
+        },
+        AT,
+    )
+    .unwrap();
     assert_eq!(expire(&c, AT + 10_000).unwrap(), [Key("m".into())]);
 }
 
@@ -99,10 +140,24 @@ fn retry_after_is_kept_and_not_beyond_reason() {
     put(&c, &stored("k", 90_000), AT).unwrap();
     take_one(&c, AT).unwrap();
     let key = Key("k".into());
-    settle(&c, &key, &failed(Retry::After(Duration::from_secs(100))), AT, 255).unwrap();
+    settle(
+        &c,
+        &key,
+        &failed(Retry::After(Duration::from_secs(100))),
+        AT,
+        255,
+    )
+    .unwrap();
     assert!(take_one(&c, AT + 100_000 - 1).is_none());
     take_one(&c, AT + 105_000).unwrap();
-    settle(&c, &key, &failed(Retry::After(Duration::from_secs(u64::MAX))), AT, 0).unwrap();
+    settle(
+        &c,
+        &key,
+        &failed(Retry::After(Duration::from_secs(u64::MAX))),
+        AT,
+        0,
+    )
+    .unwrap();
     assert!(take_one(&c, AT + LONGEST_ASKED).is_some());
 }
 
@@ -111,16 +166,33 @@ fn a_refusal_is_for_good_and_an_address_that_is_gone_is_told() {
     let c = open();
     put(&c, &stored("k", 100), AT).unwrap();
     take_one(&c, AT).unwrap();
-    assert_eq!(settle(&c, &Key("k".into()), &failed(Retry::AddressGone), AT, 0).unwrap(), Some(Fate::Refused));
-    assert_eq!(gone(&c).unwrap(), [("an".into(), Kind::Esms, "+84912345678".into())]);
+    assert_eq!(
+        settle(&c, &Key("k".into()), &failed(Retry::AddressGone), AT, 0).unwrap(),
+        Some(Fate::Refused)
+    );
+    assert_eq!(
+        gone(&c).unwrap(),
+        [("an".into(), Kind::Esms, "+84912345678".into())]
+    );
 }
 
 #[test]
 fn a_retry_does_not_fall_into_quiet_hours() {
     let c = open();
     // AT is 03:10.
-    let quiet = QuietHours { from: TimeOfDay::new(22, 0).unwrap(), to: TimeOfDay::new(6, 0).unwrap() };
-    put(&c, &Message { quiet: Some(quiet), ..stored("k", 90_000) }, AT).unwrap();
+    let quiet = QuietHours {
+        from: TimeOfDay::new(22, 0).unwrap(),
+        to: TimeOfDay::new(6, 0).unwrap(),
+    };
+    put(
+        &c,
+        &Message {
+            quiet: Some(quiet),
+            ..stored("k", 90_000)
+        },
+        AT,
+    )
+    .unwrap();
     assert!(take_one(&c, AT).is_none());
     assert!(take_one(&c, AT + 170 * 60_000 - 1).is_none());
     assert!(take_one(&c, AT + 170 * 60_000).is_some());
@@ -135,16 +207,35 @@ fn a_receipt_may_come_before_the_answer_late_or_twice() {
     }
     let early = Key("early".into());
     let delivered = Some(Fate::Received(Receipt::Delivered));
-    assert_eq!(receipt(&c, &early, &Outcome::delivered(), AT).unwrap(), delivered);
-    assert_eq!(settle(&c, &early, &Outcome::accepted(None), AT, 0).unwrap(), None);
-    assert_eq!(receipt(&c, &early, &Outcome::delivered(), AT).unwrap(), None);
+    assert_eq!(
+        receipt(&c, &early, &Outcome::delivered(), AT).unwrap(),
+        delivered
+    );
+    assert_eq!(
+        settle(&c, &early, &Outcome::accepted(None), AT, 0).unwrap(),
+        None
+    );
+    assert_eq!(
+        receipt(&c, &early, &Outcome::delivered(), AT).unwrap(),
+        None
+    );
     let late = Key("late".into());
     settle(&c, &late, &Outcome::accepted(Some("ref".into())), AT, 0).unwrap();
     assert_eq!(referred(&c, Kind::Esms, "ref").unwrap(), Some(late.clone()));
-    assert_eq!(receipt(&c, &late, &failed(Retry::Never), AT).unwrap(), Some(Fate::Refused));
-    assert_eq!(receipt(&c, &late, &Outcome::delivered(), AT).unwrap(), delivered, "the better news stays");
+    assert_eq!(
+        receipt(&c, &late, &failed(Retry::Never), AT).unwrap(),
+        Some(Fate::Refused)
+    );
+    assert_eq!(
+        receipt(&c, &late, &Outcome::delivered(), AT).unwrap(),
+        delivered,
+        "the better news stays"
+    );
     assert_eq!(receipt(&c, &late, &failed(Retry::Never), AT).unwrap(), None);
-    assert_eq!(receipt(&c, &Key("unknown".into()), &Outcome::delivered(), AT).unwrap(), None);
+    assert_eq!(
+        receipt(&c, &Key("unknown".into()), &Outcome::delivered(), AT).unwrap(),
+        None
+    );
 }
 
 #[test]
@@ -152,7 +243,14 @@ fn looks_grow_rarer_and_end() {
     let c = open();
     put(&c, &stored("k", 100), AT).unwrap();
     take_one(&c, AT).unwrap();
-    settle(&c, &Key("k".into()), &Outcome::accepted(Some("r".into())), AT, 0).unwrap();
+    settle(
+        &c,
+        &Key("k".into()),
+        &Outcome::accepted(Some("r".into())),
+        AT,
+        0,
+    )
+    .unwrap();
     let mut at = Vec::new();
     for s in 0..2 * 86_400 {
         if !looks(&c, Kind::Esms, 5, AT + s * 1000).unwrap().is_empty() {
@@ -181,6 +279,9 @@ fn withdrawn_before_the_first_try_costs_nothing() {
 #[test]
 fn pauses_grow_to_a_bound_and_are_spread() {
     assert_eq!((pause(1, 0), pause(1, 255)), (2_500, 5_000));
-    assert_eq!((pause(30, 0), pause(30, 255)), (LONGEST_PAUSE / 2, LONGEST_PAUSE));
+    assert_eq!(
+        (pause(30, 0), pause(30, 255)),
+        (LONGEST_PAUSE / 2, LONGEST_PAUSE)
+    );
     assert!((1..40).all(|n| pause(n, 7) <= pause(n + 1, 7)));
 }

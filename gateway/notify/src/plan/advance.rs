@@ -17,7 +17,12 @@ pub(super) fn advance(state: &mut State, book: &Book, now: Millis, out: &mut Vec
     // steps, and one.
     loop {
         let mut moved = false;
-        let open: Vec<AlarmId> = state.cases.iter().filter(|(_, c)| c.phase == Phase::Open).map(|(id, _)| id.clone()).collect();
+        let open: Vec<AlarmId> = state
+            .cases
+            .iter()
+            .filter(|(_, c)| c.phase == Phase::Open)
+            .map(|(id, _)| id.clone())
+            .collect();
         for id in &open {
             moved |= begin(state, book, id, now, out);
         }
@@ -25,8 +30,12 @@ pub(super) fn advance(state: &mut State, book: &Book, now: Millis, out: &mut Vec
         for person in &people {
             release(state, book, person, now, out);
         }
-        let calls: Vec<String> =
-            state.calls.iter().filter(|(_, c)| c.state == CallState::Calling).map(|(id, _)| id.clone()).collect();
+        let calls: Vec<String> = state
+            .calls
+            .iter()
+            .filter(|(_, c)| c.state == CallState::Calling)
+            .map(|(id, _)| id.clone())
+            .collect();
         for id in &calls {
             call::dial(state, book, id, now, out);
         }
@@ -42,13 +51,25 @@ pub(super) fn advance(state: &mut State, book: &Book, now: Millis, out: &mut Vec
 
 /// Asks the people of a step that has not begun.
 fn begin(state: &mut State, book: &Book, id: &AlarmId, now: Millis, out: &mut Vec<Intent>) -> bool {
-    let Some(case) = state.cases.get_mut(id).filter(|c| !c.begun) else { return false };
+    let Some(case) = state.cases.get_mut(id).filter(|c| !c.begun) else {
+        return false;
+    };
     case.begun = true;
     let critical = case.critical(Subject::Raised);
     let step = case.step;
-    let people: BTreeSet<PersonId> = case.policy.steps.get(step).map(|s| s.people.iter().cloned().collect()).unwrap_or_default();
+    let people: BTreeSet<PersonId> = case
+        .policy
+        .steps
+        .get(step)
+        .map(|s| s.people.iter().cloned().collect())
+        .unwrap_or_default();
     for person in people {
-        let item = Item { alarm: id.clone(), subject: Subject::Raised, step, since: now };
+        let item = Item {
+            alarm: id.clone(),
+            subject: Subject::Raised,
+            step,
+            since: now,
+        };
         if critical {
             call::open(state, book, &person, vec![item], true, now, out);
         } else {
@@ -60,11 +81,18 @@ fn begin(state: &mut State, book: &Book, id: &AlarmId, now: Millis, out: &mut Ve
 
 /// Lets go of what a person was not told yet, if it is time.
 fn release(state: &mut State, book: &Book, person: &PersonId, now: Millis, out: &mut Vec<Intent>) {
-    let Some(mut pace) = state.paces.remove(person) else { return };
+    let Some(mut pace) = state.paces.remove(person) else {
+        return;
+    };
     pace.recent.retain(|t| now - t < HOUR);
     // Over or acknowledged while it was held: not said at all.
     pace.held.retain(|i| state.wanted(i));
-    let quiet = book.people.get(person).and_then(|p| p.quiet).and_then(|q| q.ends(now, book.offset)).is_some();
+    let quiet = book
+        .people
+        .get(person)
+        .and_then(|p| p.quiet)
+        .and_then(|q| q.ends(now, book.offset))
+        .is_some();
     let ready = match pace.held.first() {
         Some(first) if !quiet => {
             let limits = limits(state, &pace.held);
@@ -75,7 +103,11 @@ fn release(state: &mut State, book: &Book, person: &PersonId, now: Millis, out: 
         }
         _ => false,
     };
-    let items = if ready { std::mem::take(&mut pace.held) } else { Vec::new() };
+    let items = if ready {
+        std::mem::take(&mut pace.held)
+    } else {
+        Vec::new()
+    };
     if !(items.is_empty() && pace.held.is_empty() && pace.recent.is_empty()) {
         state.paces.insert(person.clone(), pace);
     }
@@ -86,14 +118,26 @@ fn release(state: &mut State, book: &Book, person: &PersonId, now: Millis, out: 
 
 /// The strictest of what the policies of several alarms say.
 pub(super) fn limits(state: &State, items: &[Item]) -> Digest {
-    let all = items.iter().filter_map(|i| state.cases.get(&i.alarm)).map(|c| c.policy.digest);
-    all.reduce(|a, b| Digest { window_s: a.window_s.max(b.window_s), max_per_hour: a.max_per_hour.min(b.max_per_hour) })
-        .unwrap_or_default()
+    let all = items
+        .iter()
+        .filter_map(|i| state.cases.get(&i.alarm))
+        .map(|c| c.policy.digest);
+    all.reduce(|a, b| Digest {
+        window_s: a.window_s.max(b.window_s),
+        max_per_hour: a.max_per_hour.min(b.max_per_hour),
+    })
+    .unwrap_or_default()
 }
 
 /// Goes on to the next step when the wait is over, or at once when none of this one's people can be reached.
 fn escalate(state: &mut State, id: &AlarmId, now: Millis, out: &mut Vec<Intent>) -> bool {
-    let Some(case) = state.cases.get(id).filter(|c| c.begun && c.phase == Phase::Open) else { return false };
+    let Some(case) = state
+        .cases
+        .get(id)
+        .filter(|c| c.begun && c.phase == Phase::Open)
+    else {
+        return false;
+    };
     let last = case.step + 1 >= case.policy.steps.len();
     let waited = case
         .policy
@@ -105,7 +149,11 @@ fn escalate(state: &mut State, id: &AlarmId, now: Millis, out: &mut Vec<Intent>)
         // Somebody who was reached earlier, or may still be, will do; otherwise it has to be said that nobody was.
         if !case.given_up && hopeless(state, case, None) {
             let set_by = Some(case.policy.set_by.clone());
-            out.push(Intent::Trouble { set_by, alarm: Some(id.clone()), what: Trouble::NobodyReached });
+            out.push(Intent::Trouble {
+                set_by,
+                alarm: Some(id.clone()),
+                what: Trouble::NobodyReached,
+            });
             if let Some(case) = state.cases.get_mut(id) {
                 case.given_up = true;
             }
@@ -125,9 +173,14 @@ fn escalate(state: &mut State, id: &AlarmId, now: Millis, out: &mut Vec<Intent>)
 
 /// None of a step's people (of all steps' if `step` is `None`) was reached or still may be.
 fn hopeless(state: &State, case: &Case, step: Option<usize>) -> bool {
-    let of = |i: &Item| i.alarm == case.alarm.id && i.subject == Subject::Raised && step.is_none_or(|s| s == i.step);
+    let of = |i: &Item| {
+        i.alarm == case.alarm.id && i.subject == Subject::Raised && step.is_none_or(|s| s == i.step)
+    };
     let waits = state.paces.values().any(|p| p.held.iter().any(of));
-    let calls = state.calls.values().any(|c| c.state != CallState::Exhausted && c.items.iter().any(of));
+    let calls = state
+        .calls
+        .values()
+        .any(|c| c.state != CallState::Exhausted && c.items.iter().any(of));
     !waits && !calls
 }
 
@@ -136,9 +189,18 @@ fn hopeless(state: &State, case: &Case, step: Option<usize>) -> bool {
 fn forget(state: &mut State, now: Millis) {
     let cases = &state.cases;
     state.calls.retain(|_, call| {
-        let open = call.items.iter().any(|i| cases.get(&i.alarm).is_some_and(|c| c.phase == Phase::Open));
+        let open = call
+            .items
+            .iter()
+            .any(|i| cases.get(&i.alarm).is_some_and(|c| c.phase == Phase::Open));
         let over = call.items.iter().any(|i| i.subject == Subject::Over);
-        let patience = call.items.iter().filter_map(|i| cases.get(&i.alarm)).map(|c| c.policy.give_up_s).max().unwrap_or(0);
+        let patience = call
+            .items
+            .iter()
+            .filter_map(|i| cases.get(&i.alarm))
+            .map(|c| c.policy.give_up_s)
+            .max()
+            .unwrap_or(0);
         let waits = |t: &super::Try| {
             !t.failed() && !t.received() && now - t.at < Millis::from(patience) * 1000 + HOUR
         };
@@ -152,5 +214,7 @@ fn forget(state: &mut State, now: Millis) {
         .chain(state.paces.values().flat_map(|p| &p.held))
         .map(|i| &i.alarm)
         .collect();
-    state.cases.retain(|id, c| c.phase == Phase::Open || spoken.contains(id) || matches!(c.phase, Phase::Acknowledged));
+    state.cases.retain(|id, c| {
+        c.phase == Phase::Open || spoken.contains(id) || matches!(c.phase, Phase::Acknowledged)
+    });
 }

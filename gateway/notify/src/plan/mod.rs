@@ -56,7 +56,7 @@ impl fmt::Display for Key {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// An alarm was raised. One that is known already changes nothing.
-    Raised(Alarm),
+    Raised(Box<Alarm>),
     /// It is over.
     Resolved(AlarmId),
     /// Somebody has seen to it.
@@ -65,6 +65,14 @@ pub enum Event {
     Fate(Key, Fate),
     /// Time has passed. Every few seconds is enough.
     Tick,
+}
+
+impl Event {
+    /// An alarm was raised.
+    #[must_use]
+    pub fn raised(alarm: Alarm) -> Self {
+        Self::Raised(Box::new(alarm))
+    }
 }
 
 /// What became of a message, as far as is known.
@@ -226,7 +234,10 @@ pub(crate) struct Try {
 
 impl Try {
     fn failed(&self) -> bool {
-        matches!(self.fate, Some(Fate::Refused | Fate::GivenUp | Fate::Withdrawn))
+        matches!(
+            self.fate,
+            Some(Fate::Refused | Fate::GivenUp | Fate::Withdrawn)
+        )
     }
 
     fn received(&self) -> bool {
@@ -256,7 +267,7 @@ pub(crate) struct Spent {
 pub fn step(state: &mut State, book: &Book, event: Event, now: Millis) -> Vec<Intent> {
     let mut out = Vec::new();
     match event {
-        Event::Raised(alarm) => raised(state, book, alarm, &mut out),
+        Event::Raised(alarm) => raised(state, book, *alarm, &mut out),
         Event::Acknowledged(id) => {
             if let Some(case) = state.cases.get_mut(&id)
                 && case.phase == Phase::Open
@@ -278,7 +289,11 @@ fn raised(state: &mut State, book: &Book, alarm: Alarm, out: &mut Vec<Intent>) {
         return;
     }
     let Some(policy) = book.policy(&alarm) else {
-        out.push(Intent::Trouble { set_by: None, alarm: Some(alarm.id), what: Trouble::NoPolicy });
+        out.push(Intent::Trouble {
+            set_by: None,
+            alarm: Some(alarm.id),
+            what: Trouble::NoPolicy,
+        });
         return;
     };
     let policy = policy.clone();
@@ -296,24 +311,45 @@ fn raised(state: &mut State, book: &Book, alarm: Alarm, out: &mut Vec<Intent>) {
 }
 
 fn resolved(state: &mut State, id: &AlarmId, now: Millis) {
-    let Some(case) = state.cases.get_mut(id) else { return };
+    let Some(case) = state.cases.get_mut(id) else {
+        return;
+    };
     if matches!(case.phase, Phase::Over(_)) {
         return;
     }
     case.phase = Phase::Over(now);
     if case.policy.say_when_over {
         for person in &case.told {
-            let item = Item { alarm: id.clone(), subject: Subject::Over, step: 0, since: now };
-            state.paces.entry(person.clone()).or_default().held.push(item);
+            let item = Item {
+                alarm: id.clone(),
+                subject: Subject::Over,
+                step: 0,
+                since: now,
+            };
+            state
+                .paces
+                .entry(person.clone())
+                .or_default()
+                .held
+                .push(item);
         }
     }
 }
 
 /// Somebody has acknowledged: what has not left yet, and speaks of nothing that is still open, need not leave any more.
 fn withdraw_closed(state: &State, id: &AlarmId, out: &mut Vec<Intent>) {
-    for call in state.calls.values().filter(|c| c.items.iter().any(|i| i.alarm == *id)) {
+    for call in state
+        .calls
+        .values()
+        .filter(|c| c.items.iter().any(|i| i.alarm == *id))
+    {
         if !call.items.iter().any(|i| state.wanted(i)) {
-            out.extend(call.tries.iter().filter(|t| t.fate.is_none()).map(|t| Intent::Withdraw(t.key.clone())));
+            out.extend(
+                call.tries
+                    .iter()
+                    .filter(|t| t.fate.is_none())
+                    .map(|t| Intent::Withdraw(t.key.clone())),
+            );
         }
     }
 }
@@ -321,19 +357,27 @@ fn withdraw_closed(state: &State, id: &AlarmId, out: &mut Vec<Intent>) {
 impl State {
     /// Whether there is still a reason to say it.
     pub(crate) fn wanted(&self, item: &Item) -> bool {
-        self.cases.get(&item.alarm).is_some_and(|c| item.subject == Subject::Over || c.phase == Phase::Open)
+        self.cases
+            .get(&item.alarm)
+            .is_some_and(|c| item.subject == Subject::Over || c.phase == Phase::Open)
     }
 
     /// How many alarms are open and not acknowledged.
     #[must_use]
     pub fn open(&self) -> usize {
-        self.cases.values().filter(|c| c.phase == Phase::Open).count()
+        self.cases
+            .values()
+            .filter(|c| c.phase == Phase::Open)
+            .count()
     }
 
     /// What a cooperative has spent in the month of its last message, in đồng.
     #[must_use]
     pub fn spent_vnd(&self, coop: &str, month: u32) -> u64 {
-        self.spent.get(coop).filter(|s| s.month == month).map_or(0, |s| s.vnd)
+        self.spent
+            .get(coop)
+            .filter(|s| s.month == month)
+            .map_or(0, |s| s.vnd)
     }
 }
 

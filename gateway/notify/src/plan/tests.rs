@@ -11,7 +11,11 @@ struct Bench {
 
 impl Bench {
     fn new(book: Book) -> Self {
-        Self { state: State::default(), book, now: AT }
+        Self {
+            state: State::default(),
+            book,
+            now: AT,
+        }
     }
 
     fn event(&mut self, event: Event) -> Vec<Intent> {
@@ -19,7 +23,7 @@ impl Bench {
     }
 
     fn raise(&mut self, id: &str, level: Level) -> Vec<Message> {
-        let out = self.event(Event::Raised(alarm(id, level)));
+        let out = self.event(Event::raised(alarm(id, level)));
         sends(out)
     }
 
@@ -33,17 +37,31 @@ impl Bench {
     }
 
     fn quiet(&mut self, who: &str) {
-        let q = QuietHours { from: TimeOfDay::new(22, 0).unwrap(), to: TimeOfDay::new(6, 0).unwrap() };
+        let q = QuietHours {
+            from: TimeOfDay::new(22, 0).unwrap(),
+            to: TimeOfDay::new(6, 0).unwrap(),
+        };
         self.book.people.get_mut(who).unwrap().quiet = Some(q);
     }
 }
 
 fn sends(out: Vec<Intent>) -> Vec<Message> {
-    out.into_iter().filter_map(|i| if let Intent::Send(m) = i { Some(*m) } else { None }).collect()
+    out.into_iter()
+        .filter_map(|i| {
+            if let Intent::Send(m) = i {
+                Some(*m)
+            } else {
+                None
+            }
+        })
+        .collect()
 }
 
 fn to(messages: &[Message]) -> Vec<(&str, Kind)> {
-    messages.iter().map(|m| (m.person.as_str(), m.channel)).collect()
+    messages
+        .iter()
+        .map(|m| (m.person.as_str(), m.channel))
+        .collect()
 }
 
 const DELIVERED: Fate = Fate::Received(Receipt::Delivered);
@@ -73,7 +91,10 @@ fn an_acknowledgement_ends_the_escalation_and_withdraws_what_has_not_left() {
 fn without_a_receipt_the_next_channel_is_tried_and_a_late_receipt_ends_it() {
     let mut b = Bench::new(book());
     let zalo = b.raise("a", Level::Critical);
-    assert!(b.fate(&zalo[0], ACCEPTED).is_empty(), "accepted is not received, for Zalo");
+    assert!(
+        b.fate(&zalo[0], ACCEPTED).is_empty(),
+        "accepted is not received, for Zalo"
+    );
     assert!(b.after(179).is_empty());
     let sms = b.after(1);
     assert_eq!(to(&sms), [("an", Kind::Esms)]);
@@ -93,9 +114,19 @@ fn a_refusal_is_followed_by_the_next_channel_at_once_and_the_last_by_the_next_st
     let out = b.event(Event::Fate(push[0].key.clone(), Fate::Refused));
     assert!(matches!(&out[0], Intent::Trouble { what: Trouble::Unreachable(p), .. } if p == "an"));
     let binh = sends(out);
-    assert_eq!(to(&binh), [("binh", Kind::Telegram)], "nobody of the first step can be reached, so its wait is pointless");
+    assert_eq!(
+        to(&binh),
+        [("binh", Kind::Telegram)],
+        "nobody of the first step can be reached, so its wait is pointless"
+    );
     let out = b.event(Event::Fate(binh[0].key.clone(), Fate::Refused));
-    assert!(out.iter().any(|i| matches!(i, Intent::Trouble { what: Trouble::NobodyReached, .. })));
+    assert!(out.iter().any(|i| matches!(
+        i,
+        Intent::Trouble {
+            what: Trouble::NobodyReached,
+            ..
+        }
+    )));
     assert!(b.event(Event::Tick).is_empty(), "said once");
 }
 
@@ -104,7 +135,10 @@ fn quiet_hours_hold_a_warning_until_they_end_and_not_what_is_critical() {
     let mut b = Bench::new(book());
     b.quiet("an");
     assert!(b.raise("w", Level::Warning).is_empty());
-    assert!(b.after(3600).is_empty(), "and the next step waits too: its clock runs from the first message");
+    assert!(
+        b.after(3600).is_empty(),
+        "and the next step waits too: its clock runs from the first message"
+    );
     assert_eq!(b.raise("c", Level::Critical).len(), 1);
     // 04:10 now; 06:00 is 110 minutes on.
     assert!(b.after(109 * 60).iter().all(|m| m.critical));
@@ -146,7 +180,10 @@ fn the_end_is_said_to_those_who_were_told_if_asked() {
 fn a_burst_becomes_a_digest() {
     let mut b = Bench::new(book());
     b.book.policies[0].steps.truncate(1);
-    b.book.policies[0].digest = Digest { window_s: 600, max_per_hour: 3 };
+    b.book.policies[0].digest = Digest {
+        window_s: 600,
+        max_per_hour: 3,
+    };
     let mut all = Vec::new();
     for n in 0..20 {
         let sent = b.raise(&format!("a{n:02}"), Level::Warning);
@@ -162,13 +199,23 @@ fn a_burst_becomes_a_digest() {
     assert_eq!(digest[0].alarms.len(), 18);
     assert_eq!(digest[0].content.subject, Subject::Digest);
     b.fate(&digest[0], DELIVERED);
-    assert_eq!(b.raise("c", Level::Critical).len(), 1, "what is critical is never held");
+    assert_eq!(
+        b.raise("c", Level::Critical).len(),
+        1,
+        "what is critical is never held"
+    );
 }
 
 #[test]
 fn when_the_budget_is_spent_only_free_channels_and_what_is_critical_go_on() {
     let mut b = Bench::new(book());
-    b.book.budgets.insert("c1".into(), Budget { monthly_vnd: 700, critical_passes: true });
+    b.book.budgets.insert(
+        "c1".into(),
+        Budget {
+            monthly_vnd: 700,
+            critical_passes: true,
+        },
+    );
     let m = b.raise("a", Level::Warning);
     assert_eq!((m[0].channel, m[0].cost_vnd), (Kind::Zalo, 300));
     b.fate(&m[0], DELIVERED);
@@ -184,7 +231,13 @@ fn when_the_budget_is_spent_only_free_channels_and_what_is_critical_go_on() {
     assert_eq!(to(&critical), [("an", Kind::Zalo)]);
     assert_eq!(b.state.spent_vnd("c1", 202_611), 900);
     b.fate(&critical[0], Fate::Refused);
-    b.book.budgets.insert("c1".into(), Budget { monthly_vnd: 700, critical_passes: false });
+    b.book.budgets.insert(
+        "c1".into(),
+        Budget {
+            monthly_vnd: 700,
+            critical_passes: false,
+        },
+    );
     assert_eq!(to(&b.raise("e", Level::Critical)), [("an", Kind::WebPush)]);
 }
 
@@ -194,14 +247,24 @@ fn a_refusal_costs_nothing() {
     let m = b.raise("a", Level::Critical);
     assert_eq!(b.state.spent_vnd("c1", 202_611), 300);
     b.fate(&m[0], Fate::Refused);
-    assert_eq!(b.state.spent_vnd("c1", 202_611), 700, "the SMS that followed");
+    assert_eq!(
+        b.state.spent_vnd("c1", 202_611),
+        700,
+        "the SMS that followed"
+    );
 }
 
 #[test]
 fn an_alarm_that_no_policy_is_for_is_trouble() {
     let mut b = Bench::new(Book::default());
-    let out = b.event(Event::Raised(alarm("a", Level::Critical)));
-    assert!(matches!(&out[..], [Intent::Trouble { what: Trouble::NoPolicy, .. }]));
+    let out = b.event(Event::raised(alarm("a", Level::Critical)));
+    assert!(matches!(
+        &out[..],
+        [Intent::Trouble {
+            what: Trouble::NoPolicy,
+            ..
+        }]
+    ));
 }
 
 #[test]
@@ -214,7 +277,16 @@ fn the_same_event_twice_changes_nothing() {
     assert!(b.fate(&m[0], DELIVERED).is_empty());
     assert!(b.fate(&m[0], ACCEPTED).is_empty());
     assert!(b.fate(&m[0], Fate::Refused).is_empty());
-    assert!(b.fate(&Message { key: Key("unknown".into()), ..m[0].clone() }, DELIVERED).is_empty());
+    assert!(
+        b.fate(
+            &Message {
+                key: Key("unknown".into()),
+                ..m[0].clone()
+            },
+            DELIVERED
+        )
+        .is_empty()
+    );
     assert_eq!(b.state, before);
 }
 

@@ -117,7 +117,11 @@ pub fn sms_parts(text: &str) -> u32 {
         Some(septets) => (septets, 160, 153),
         None => (text.encode_utf16().count(), 70, 67),
     };
-    if units <= one { 1 } else { u32::try_from(units.div_ceil(many)).unwrap_or(u32::MAX) }
+    if units <= one {
+        1
+    } else {
+        u32::try_from(units.div_ceil(many)).unwrap_or(u32::MAX)
+    }
 }
 
 /// Cuts at a word, so that `most` characters are not exceeded, and says so with `…` (`...` in ASCII text).
@@ -131,20 +135,38 @@ pub fn truncate(text: &str, most: usize) -> String {
     let cut: String = text.chars().take(room).collect();
     // A word that fits whole stays; one that is longer than half of what is left is cut.
     let whole = text.chars().nth(room).is_none_or(char::is_whitespace);
-    let at = if whole { cut.len() } else { cut.rfind(char::is_whitespace).filter(|at| *at >= cut.len() / 2).unwrap_or(cut.len()) };
+    let at = if whole {
+        cut.len()
+    } else {
+        cut.rfind(char::is_whitespace)
+            .filter(|at| *at >= cut.len() / 2)
+            .unwrap_or(cut.len())
+    };
     let kept = cut.get(..at).unwrap_or(&cut).trim_end();
     let out = format!("{kept}{end}");
-    if out.chars().count() <= most { out } else { out.chars().take(most).collect() }
+    if out.chars().count() <= most {
+        out
+    } else {
+        out.chars().take(most).collect()
+    }
 }
 
 /// Words from outside may hold line breaks and controls; no channel is to see them.
 fn clean(s: &str) -> String {
-    let spaced: String = s.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let spaced: String = s
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn line(parts: &[&str]) -> String {
-    parts.iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(", ")
+    parts
+        .iter()
+        .filter(|p| !p.is_empty())
+        .copied()
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// How to write.
@@ -164,13 +186,41 @@ pub struct Style {
 #[must_use]
 pub fn about(alarm: &Alarm, subject: Subject, at: Millis, style: Style) -> Content {
     let w = words(style.language);
-    let level = if subject == Subject::Over { w.over } else { w.level(alarm.level) };
+    let level = if subject == Subject::Over {
+        w.over
+    } else {
+        w.level(alarm.level)
+    };
     let (place, what, value) = (clean(&alarm.place), clean(&alarm.what), clean(&alarm.value));
-    let time = style.offset.local(if subject == Subject::Over { at } else { alarm.since }).format("%H:%M %d/%m").to_string();
+    let time = style
+        .offset
+        .local(if subject == Subject::Over {
+            at
+        } else {
+            alarm.since
+        })
+        .format("%H:%M %d/%m")
+        .to_string();
     let title = format!("{level}: {place}");
     let body = line(&[&what, &value, &time]);
-    let facts = Facts { level: level.to_owned(), place, what, value, time };
-    finish(Content { subject, title, body, link: alarm.link.clone(), language: style.language, facts }, style)
+    let facts = Facts {
+        level: level.to_owned(),
+        place,
+        what,
+        value,
+        time,
+    };
+    finish(
+        Content {
+            subject,
+            title,
+            body,
+            link: alarm.link.clone(),
+            language: style.language,
+            facts,
+        },
+        style,
+    )
 }
 
 /// One message for several alarms.
@@ -179,13 +229,24 @@ pub fn digest(alarms: &[(&Alarm, Subject)], at: Millis, style: Style) -> Content
     let w = words(style.language);
     let title = w.digest.replace("{n}", &alarms.len().to_string());
     // Room for the line that says how many more there are.
-    let room = most_chars(style.kind, style.sms_diacritics).saturating_sub(title.chars().count() + 24);
+    let room =
+        most_chars(style.kind, style.sms_diacritics).saturating_sub(title.chars().count() + 24);
     let mut body = String::new();
     let mut told = 0;
     for (alarm, subject) in alarms {
-        let over = if *subject == Subject::Over { w.over } else { "" };
+        let over = if *subject == Subject::Over {
+            w.over
+        } else {
+            ""
+        };
         let time = style.offset.local(alarm.since).format("%H:%M").to_string();
-        let next = line(&[&clean(&alarm.place), &clean(&alarm.what), &clean(&alarm.value), &time, over]);
+        let next = line(&[
+            &clean(&alarm.place),
+            &clean(&alarm.what),
+            &clean(&alarm.value),
+            &time,
+            over,
+        ]);
         if told > 0 && body.chars().count() + next.chars().count() + 1 > room {
             break;
         }
@@ -199,15 +260,32 @@ pub fn digest(alarms: &[(&Alarm, Subject)], at: Millis, style: Style) -> Content
         body.push('\n');
         body.push_str(&w.more.replace("{n}", &(alarms.len() - told).to_string()));
     }
-    let link = alarms.iter().map(|(a, _)| a.link.clone()).find(|l| !l.is_empty()).unwrap_or_default();
+    let link = alarms
+        .iter()
+        .map(|(a, _)| a.link.clone())
+        .find(|l| !l.is_empty())
+        .unwrap_or_default();
     let facts = Facts {
         level: title.clone(),
-        place: alarms.first().map(|(a, _)| clean(&a.place)).unwrap_or_default(),
+        place: alarms
+            .first()
+            .map(|(a, _)| clean(&a.place))
+            .unwrap_or_default(),
         what: body.clone(),
         value: String::new(),
         time: style.offset.local(at).format("%H:%M %d/%m").to_string(),
     };
-    finish(Content { subject: Subject::Digest, title, body, link, language: style.language, facts }, style)
+    finish(
+        Content {
+            subject: Subject::Digest,
+            title,
+            body,
+            link,
+            language: style.language,
+            facts,
+        },
+        style,
+    )
 }
 
 /// Brings it into the channel's length and alphabet.
@@ -217,7 +295,11 @@ fn finish(mut c: Content, style: Style) -> Content {
         c.body = ascii(&c.body);
     }
     let most = most_chars(style.kind, style.sms_diacritics);
-    let link = if style.kind.is_sms() && !c.link.is_empty() { c.link.chars().count() + 1 } else { 0 };
+    let link = if style.kind.is_sms() && !c.link.is_empty() {
+        c.link.chars().count() + 1
+    } else {
+        0
+    };
     let room = most.saturating_sub(link);
     // The title stays as far as it can: it says where.
     c.title = truncate(&c.title, room.saturating_sub(1).min(most / 2));
@@ -240,7 +322,11 @@ impl Content {
     /// Title and body in one text.
     #[must_use]
     pub fn plain(&self) -> String {
-        if self.body.is_empty() { self.title.clone() } else { format!("{}. {}", self.title, self.body) }
+        if self.body.is_empty() {
+            self.title.clone()
+        } else {
+            format!("{}. {}", self.title, self.body)
+        }
     }
 
     /// What stands on the link, in the reader's language.

@@ -4,27 +4,69 @@ use super::*;
 use crate::testing::alarm;
 
 fn style(kind: Kind, language: Language) -> Style {
-    Style { language, kind, sms_diacritics: false, offset: Offset::default() }
+    Style {
+        language,
+        kind,
+        sms_diacritics: false,
+        offset: Offset::default(),
+    }
 }
 
 #[test]
 fn says_where_what_how_much_and_when_in_both_languages() {
     let a = alarm("a", Level::Critical);
-    let vi = about(&a, Subject::Raised, a.since, style(Kind::Telegram, Language::Vi));
-    assert_eq!(vi.plain(), "KHẨN CẤP: Ao 3. Oxy hòa tan thấp, 2,8 mg/L, 03:10 25/11");
-    let en = about(&a, Subject::Raised, a.since, style(Kind::Telegram, Language::En));
+    let vi = about(
+        &a,
+        Subject::Raised,
+        a.since,
+        style(Kind::Telegram, Language::Vi),
+    );
+    assert_eq!(
+        vi.plain(),
+        "KHẨN CẤP: Ao 3. Oxy hòa tan thấp, 2,8 mg/L, 03:10 25/11"
+    );
+    let en = about(
+        &a,
+        Subject::Raised,
+        a.since,
+        style(Kind::Telegram, Language::En),
+    );
     assert_eq!(en.title, "URGENT: Ao 3");
-    let over = about(&a, Subject::Over, a.since + 3_600_000, style(Kind::Telegram, Language::Vi));
-    assert_eq!(over.plain(), "Đã hết: Ao 3. Oxy hòa tan thấp, 2,8 mg/L, 04:10 25/11");
+    let over = about(
+        &a,
+        Subject::Over,
+        a.since + 3_600_000,
+        style(Kind::Telegram, Language::Vi),
+    );
+    assert_eq!(
+        over.plain(),
+        "Đã hết: Ao 3. Oxy hòa tan thấp, 2,8 mg/L, 04:10 25/11"
+    );
 }
 
 #[test]
 fn an_sms_of_one_alarm_is_one_part_without_diacritics() {
     let a = alarm("a", Level::Critical);
-    let c = about(&a, Subject::Raised, a.since, style(Kind::Esms, Language::Vi));
-    assert_eq!(c.text(), "KHAN CAP: Ao 3. Oxy hoa tan thap, 2,8 mg/L, 03:10 25/11 https://sen.example/a/a");
+    let c = about(
+        &a,
+        Subject::Raised,
+        a.since,
+        style(Kind::Esms, Language::Vi),
+    );
+    assert_eq!(
+        c.text(),
+        "KHAN CAP: Ao 3. Oxy hoa tan thap, 2,8 mg/L, 03:10 25/11 https://sen.example/a/a"
+    );
     assert_eq!(sms_parts(&c.text()), 1);
-    let marked = about(&a, Subject::Raised, a.since, Style { sms_diacritics: true, ..style(Kind::Esms, Language::Vi) });
+    let marked = about(
+        &a,
+        Subject::Raised,
+        a.since,
+        Style {
+            sms_diacritics: true,
+            ..style(Kind::Esms, Language::Vi)
+        },
+    );
     assert_eq!(sms_parts(&marked.text()), 2);
 }
 
@@ -41,12 +83,20 @@ fn every_vietnamese_letter_has_its_form_without_marks() {
     }
     // Decomposed, as some keyboards write it.
     assert_eq!(ascii("o\u{302}\u{301}"), "o");
-    assert_eq!(ascii("31 °C, 5 µS/cm, 12‰"), "31  do C, 5 uS/cm, 12 phan nghin");
+    assert_eq!(
+        ascii("31 °C, 5 µS/cm, 12‰"),
+        "31  do C, 5 uS/cm, 12 phan nghin"
+    );
 }
 
 #[test]
 fn parts_are_counted_as_the_operator_counts_them() {
-    for (text, parts) in [("a".repeat(160), 1), ("a".repeat(161), 2), ("a".repeat(306), 2), ("a".repeat(307), 3)] {
+    for (text, parts) in [
+        ("a".repeat(160), 1),
+        ("a".repeat(161), 2),
+        ("a".repeat(306), 2),
+        ("a".repeat(307), 3),
+    ] {
         assert_eq!(sms_parts(&text), parts, "{}", text.len());
     }
     assert_eq!(sms_parts(&"{".repeat(80)), 1);
@@ -66,14 +116,26 @@ fn is_cut_at_a_word_and_says_so() {
 
 #[test]
 fn a_digest_names_as_many_as_fit_and_counts_the_others() {
-    let alarms: Vec<_> = (0..40).map(|n| alarm(&format!("a{n}"), Level::Warning)).collect();
+    let alarms: Vec<_> = (0..40)
+        .map(|n| alarm(&format!("a{n}"), Level::Warning))
+        .collect();
     let all: Vec<_> = alarms.iter().map(|a| (a, Subject::Raised)).collect();
     let c = digest(&all, 0, style(Kind::Esms, Language::Vi));
     assert!(c.title.starts_with("40 canh bao"), "{}", c.title);
     let named = c.body.matches("Ao 3").count();
-    assert!(named >= 2 && c.body.ends_with(&format!("va {} canh bao nua", 40 - named)), "{}", c.body);
+    assert!(
+        named >= 2 && c.body.ends_with(&format!("va {} canh bao nua", 40 - named)),
+        "{}",
+        c.body
+    );
     assert!(sms_parts(&c.text()) <= 3);
-    assert_eq!(digest(&all, 0, style(Kind::Email, Language::Vi)).body.lines().count(), 40);
+    assert_eq!(
+        digest(&all, 0, style(Kind::Email, Language::Vi))
+            .body
+            .lines()
+            .count(),
+        40
+    );
 }
 
 proptest! {

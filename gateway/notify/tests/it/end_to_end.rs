@@ -28,7 +28,13 @@ const ESMS_OK: &str = r#"{"CodeResult":"100","SMSID":"s"}"#;
 fn open(path: &Path) -> Connection {
     let c = Connection::open(path).unwrap();
     c.pragma_update(None, "journal_mode", "WAL").unwrap();
-    let there: bool = c.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'notify_outbox'", [], |r| r.get(0)).unwrap();
+    let there: bool = c
+        .query_row(
+            "SELECT count(*) FROM sqlite_schema WHERE name = 'notify_outbox'",
+            [],
+            |r| r.get(0),
+        )
+        .unwrap();
     if !there {
         c.execute_batch(outbox::SQL).unwrap();
     }
@@ -40,7 +46,12 @@ fn esms(url: &str) -> Arc<dyn Channel> {
 }
 
 fn zalo(url: &str) -> Arc<dyn Channel> {
-    let t = Template { id: "7".into(), subject: Subject::Raised, language: Language::Vi, text: "<what>".into() };
+    let t = Template {
+        id: "7".into(),
+        subject: Subject::Raised,
+        language: Language::Vi,
+        text: "<what>".into(),
+    };
     Arc::new(Zalo::new(url, AccessToken::Fixed(Secret::new("t")), vec![t]).unwrap())
 }
 
@@ -54,14 +65,34 @@ struct Gateway {
 }
 
 impl Gateway {
-    fn start(path: &Path, book: &Book, channels: Vec<Arc<dyn Channel>>, clock: &Arc<AtomicI64>) -> Self {
+    fn start(
+        path: &Path,
+        book: &Book,
+        channels: Vec<Arc<dyn Channel>>,
+        clock: &Arc<AtomicI64>,
+    ) -> Self {
         let connection = Arc::new(Mutex::new(open(path)));
         let (sender, receiver) = watch::channel(Arc::new(book.clone()));
         let now = clock.clone();
-        let store = SqliteStore::new(connection.clone(), receiver, Arc::new(move || now.load(Ordering::SeqCst))).unwrap();
-        let pace = Pace { every: Duration::from_millis(5), patience: Duration::from_secs(5), grace: Duration::from_secs(5) };
+        let store = SqliteStore::new(
+            connection.clone(),
+            receiver,
+            Arc::new(move || now.load(Ordering::SeqCst)),
+        )
+        .unwrap();
+        let pace = Pace {
+            every: Duration::from_millis(5),
+            patience: Duration::from_secs(5),
+            grace: Duration::from_secs(5),
+        };
         let worker = Worker::start(Arc::new(store.clone()), channels, pace);
-        Self { connection, store, worker, clock: clock.clone(), _book: sender }
+        Self {
+            connection,
+            store,
+            worker,
+            clock: clock.clone(),
+            _book: sender,
+        }
     }
 
     fn count(&self, state: &str) -> i64 {
@@ -73,13 +104,21 @@ impl Gateway {
     }
 
     async fn raise(&self, id: &str, level: Level) {
-        self.store.apply(Event::Raised(alarm(id, level))).await.unwrap();
+        self.store
+            .apply(Event::raised(alarm(id, level)))
+            .await
+            .unwrap();
         self.worker.wake();
     }
 }
 
 fn count(c: &Connection, state: &str) -> i64 {
-    c.query_row("SELECT count(*) FROM notify_outbox WHERE state = ?1", [state], |r| r.get(0)).unwrap()
+    c.query_row(
+        "SELECT count(*) FROM notify_outbox WHERE state = ?1",
+        [state],
+        |r| r.get(0),
+    )
+    .unwrap()
 }
 
 fn clock() -> Arc<AtomicI64> {
@@ -88,9 +127,17 @@ fn clock() -> Arc<AtomicI64> {
 
 #[tokio::test]
 async fn without_a_receipt_the_next_channel_takes_over_and_a_receipt_that_comes_twice_ends_it() {
-    let (z, s) = (Fake::start(answer(200, r#"{"error":0,"data":{"msg_id":"z"}}"#)).await, Fake::start(answer(200, ESMS_OK)).await);
+    let (z, s) = (
+        Fake::start(answer(200, r#"{"error":0,"data":{"msg_id":"z"}}"#)).await,
+        Fake::start(answer(200, ESMS_OK)).await,
+    );
     let dir = tempfile::tempdir().unwrap();
-    let g = Gateway::start(&dir.path().join("n.db"), &book(&[(Kind::Zalo, PHONE), (Kind::Esms, PHONE)]), vec![zalo(&z.url), esms(&s.url)], &clock());
+    let g = Gateway::start(
+        &dir.path().join("n.db"),
+        &book(&[(Kind::Zalo, PHONE), (Kind::Esms, PHONE)]),
+        vec![zalo(&z.url), esms(&s.url)],
+        &clock(),
+    );
     g.raise("a", Level::Critical).await;
     until("Zalo has it", || z.asked().len() == 1).await;
     until("it is noted", || g.count("accepted") == 1).await;
@@ -99,15 +146,42 @@ async fn without_a_receipt_the_next_channel_takes_over_and_a_receipt_that_comes_
     assert!(s.asked().is_empty());
     // Zalo lost it.
     g.later(20);
-    until("the SMS follows", || s.asked().iter().any(|a| a.uri.path().contains("Send"))).await;
-    let key = sen_notify::plan::Key(s.asked().iter().find(|a| a.method == "POST").unwrap().json()["RequestId"].as_str().unwrap().into());
+    until("the SMS follows", || {
+        s.asked().iter().any(|a| a.uri.path().contains("Send"))
+    })
+    .await;
+    let key = sen_notify::plan::Key(
+        s.asked()
+            .iter()
+            .find(|a| a.method == "POST")
+            .unwrap()
+            .json()["RequestId"]
+            .as_str()
+            .unwrap()
+            .into(),
+    );
     for _ in 0..2 {
-        g.store.receipt(key.clone(), Outcome::Received { receipt: Receipt::Delivered, reference: None }).await.unwrap();
+        g.store
+            .receipt(
+                key.clone(),
+                Outcome::Received {
+                    receipt: Receipt::Delivered,
+                    reference: None,
+                },
+            )
+            .await
+            .unwrap();
     }
     assert_eq!(g.count("delivered"), 1);
     g.later(3600);
     tokio::time::sleep(Duration::from_millis(50)).await;
-    assert_eq!((z.asked().len(), s.asked().iter().filter(|a| a.method == "POST").count()), (1, 1));
+    assert_eq!(
+        (
+            z.asked().len(),
+            s.asked().iter().filter(|a| a.method == "POST").count()
+        ),
+        (1, 1)
+    );
     assert!(g.worker.stop().await.is_empty());
 }
 
@@ -115,7 +189,12 @@ async fn without_a_receipt_the_next_channel_takes_over_and_a_receipt_that_comes_
 async fn a_channel_that_is_down_for_a_day_delivers_all_of_it_and_is_seen_meanwhile() {
     let s = Fake::start(answer(503, "down")).await;
     let dir = tempfile::tempdir().unwrap();
-    let g = Gateway::start(&dir.path().join("n.db"), &book(&[(Kind::Esms, PHONE)]), vec![esms(&s.url)], &clock());
+    let g = Gateway::start(
+        &dir.path().join("n.db"),
+        &book(&[(Kind::Esms, PHONE)]),
+        vec![esms(&s.url)],
+        &clock(),
+    );
     for n in 0..6 {
         g.raise(&format!("a{n}"), Level::Critical).await;
     }
@@ -133,15 +212,28 @@ async fn a_channel_that_is_down_for_a_day_delivers_all_of_it_and_is_seen_meanwhi
         g.count("accepted") == 6
     })
     .await;
-    let keys: BTreeSet<String> = s.asked().iter().filter(|a| a.method == "POST").map(|a| a.json()["RequestId"].to_string()).collect();
+    let keys: BTreeSet<String> = s
+        .asked()
+        .iter()
+        .filter(|a| a.method == "POST")
+        .map(|a| a.json()["RequestId"].to_string())
+        .collect();
     assert_eq!(keys.len(), 6, "each of them under one key");
-    assert!(desk::troubles(&g.connection.lock().unwrap(), None).unwrap().is_empty());
+    assert!(
+        desk::troubles(&g.connection.lock().unwrap(), None)
+            .unwrap()
+            .is_empty()
+    );
     g.worker.stop().await;
 }
 
 #[tokio::test]
 async fn a_channel_that_hangs_holds_up_no_other() {
-    let slow = Fake::start(Answer { after: Duration::from_secs(60), ..answer(200, "") }).await;
+    let slow = Fake::start(Answer {
+        after: Duration::from_secs(60),
+        ..answer(200, "")
+    })
+    .await;
     let s = Fake::start(answer(200, ESMS_OK)).await;
     let hook = Arc::new(Webhook::new(Secret::new("x"), true).unwrap());
     let dir = tempfile::tempdir().unwrap();
@@ -150,34 +242,77 @@ async fn a_channel_that_hangs_holds_up_no_other() {
     binh.id = "binh".into();
     b.people.insert("binh".into(), binh);
     b.policies[0].steps[0].people.push("binh".into());
-    let g = Gateway::start(&dir.path().join("n.db"), &b, vec![hook, esms(&s.url)], &clock());
+    let g = Gateway::start(
+        &dir.path().join("n.db"),
+        &b,
+        vec![hook, esms(&s.url)],
+        &clock(),
+    );
     for n in 0..20 {
         g.raise(&format!("a{n}"), Level::Critical).await;
     }
-    until("every SMS is sent", || s.asked().iter().filter(|a| a.method == "POST").count() == 20).await;
-    assert!(slow.asked().len() <= 4, "and no more than four at once wait for the one that hangs");
-    // What is under way when the time for a stop is over is named.
-    let worker = Worker { ..g.worker };
-    assert_eq!(tokio::time::timeout(Duration::from_secs(20), worker.stop()).await.unwrap(), []);
+    until("every SMS is sent", || {
+        s.asked().iter().filter(|a| a.method == "POST").count() == 20
+    })
+    .await;
+    assert!(
+        slow.asked().len() <= 4,
+        "and no more than four at once wait for the one that hangs"
+    );
+    // What hangs is named at the latest when the grace is over.
+    let late = tokio::time::timeout(Duration::from_secs(20), g.worker.stop())
+        .await
+        .unwrap();
+    assert!(late.iter().all(|k| *k == Kind::Webhook), "{late:?}");
 }
 
 #[tokio::test]
 async fn a_message_that_takes_too_long_is_tried_again_under_its_key() {
-    let s = Fake::start(Answer { after: Duration::from_secs(60), ..answer(200, ESMS_OK) }).await;
+    let s = Fake::start(Answer {
+        after: Duration::from_secs(60),
+        ..answer(200, ESMS_OK)
+    })
+    .await;
     let dir = tempfile::tempdir().unwrap();
-    let (connection, clock) = (Arc::new(Mutex::new(open(&dir.path().join("n.db")))), clock());
+    let (connection, clock) = (
+        Arc::new(Mutex::new(open(&dir.path().join("n.db")))),
+        clock(),
+    );
     let (_sender, receiver) = watch::channel(Arc::new(book(&[(Kind::Esms, PHONE)])));
     let now = clock.clone();
-    let store = SqliteStore::new(connection.clone(), receiver, Arc::new(move || now.load(Ordering::SeqCst))).unwrap();
-    let pace = Pace { every: Duration::from_millis(5), patience: Duration::from_millis(100), grace: Duration::from_secs(5) };
+    let store = SqliteStore::new(
+        connection.clone(),
+        receiver,
+        Arc::new(move || now.load(Ordering::SeqCst)),
+    )
+    .unwrap();
+    let pace = Pace {
+        every: Duration::from_millis(5),
+        patience: Duration::from_millis(100),
+        grace: Duration::from_secs(5),
+    };
     let worker = Worker::start(Arc::new(store.clone()), vec![esms(&s.url)], pace);
-    store.apply(Event::Raised(alarm("a", Level::Critical))).await.unwrap();
+    store
+        .apply(Event::raised(alarm("a", Level::Critical)))
+        .await
+        .unwrap();
     until("it is asked", || s.asked().len() == 1).await;
-    until("it waits again", || count(&connection.lock().unwrap(), "waiting") == 1).await;
+    until("it waits again", || {
+        count(&connection.lock().unwrap(), "waiting") == 1
+    })
+    .await;
     s.answers(answer(200, ESMS_OK));
     clock.fetch_add(60_000, Ordering::SeqCst);
-    until("it is accepted", || count(&connection.lock().unwrap(), "accepted") == 1).await;
-    let keys: BTreeSet<String> = s.asked().iter().filter(|a| a.method == "POST").map(|a| a.json()["RequestId"].to_string()).collect();
+    until("it is accepted", || {
+        count(&connection.lock().unwrap(), "accepted") == 1
+    })
+    .await;
+    let keys: BTreeSet<String> = s
+        .asked()
+        .iter()
+        .filter(|a| a.method == "POST")
+        .map(|a| a.json()["RequestId"].to_string())
+        .collect();
     assert_eq!(keys.len(), 1);
     worker.stop().await;
 }
@@ -191,15 +326,28 @@ async fn a_crash_between_any_two_steps_costs_no_message_and_makes_no_second_one(
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("n.db");
         let crashed = three_alarms(&path, &fake, at).await;
-        let keys: Vec<String> = fake.asked().iter().map(|a| a.json()["RequestId"].to_string()).collect();
-        let told: BTreeMap<String, BTreeSet<String>> = fake.asked().iter().fold(BTreeMap::new(), |mut map, a| {
-            let text = a.json()["Content"].as_str().unwrap().to_owned();
-            map.entry(text).or_default().insert(a.json()["RequestId"].to_string());
-            map
-        });
+        let keys: Vec<String> = fake
+            .asked()
+            .iter()
+            .map(|a| a.json()["RequestId"].to_string())
+            .collect();
+        let told: BTreeMap<String, BTreeSet<String>> =
+            fake.asked().iter().fold(BTreeMap::new(), |mut map, a| {
+                let text = a.json()["Content"].as_str().unwrap().to_owned();
+                map.entry(text)
+                    .or_default()
+                    .insert(a.json()["RequestId"].to_string());
+                map
+            });
         assert_eq!(told.len(), 3, "crash {at}: every alarm reaches the person");
-        assert!(told.values().all(|k| k.len() == 1), "crash {at}: none under two keys: {keys:?}");
-        assert!(keys.len() <= 4, "crash {at}: at most the one that was under way is repeated: {keys:?}");
+        assert!(
+            told.values().all(|k| k.len() == 1),
+            "crash {at}: none under two keys: {keys:?}"
+        );
+        assert!(
+            keys.len() <= 4,
+            "crash {at}: at most the one that was under way is repeated: {keys:?}"
+        );
         if !crashed {
             assert!(at > 15, "only {at} crashes");
             return;
@@ -229,7 +377,13 @@ async fn three_alarms(path: &Path, fake: &Fake, at: usize) -> bool {
     let mut n = 0;
     while n < 3 {
         let t = c.transaction().unwrap();
-        desk::apply(&t, &b, Event::Raised(alarm(&format!("a{n}"), Level::Critical)), now).unwrap();
+        desk::apply(
+            &t,
+            &b,
+            Event::raised(alarm(&format!("a{n}"), Level::Critical)),
+            now,
+        )
+        .unwrap();
         drop(t);
         // Not committed: whoever raised it says it again.
         let hit;
@@ -238,7 +392,13 @@ async fn three_alarms(path: &Path, fake: &Fake, at: usize) -> bool {
             continue;
         }
         let t = c.transaction().unwrap();
-        desk::apply(&t, &b, Event::Raised(alarm(&format!("a{n}"), Level::Critical)), now).unwrap();
+        desk::apply(
+            &t,
+            &b,
+            Event::raised(alarm(&format!("a{n}"), Level::Critical)),
+            now,
+        )
+        .unwrap();
         t.commit().unwrap();
         n += 1;
         (c, _) = crash(c, now);
@@ -248,7 +408,9 @@ async fn three_alarms(path: &Path, fake: &Fake, at: usize) -> bool {
         let t = c.transaction().unwrap();
         let taken = outbox::take(&t, Kind::Esms, 1, b.offset, now).unwrap();
         t.commit().unwrap();
-        let Some(taken) = taken.into_iter().next() else { break };
+        let Some(taken) = taken.into_iter().next() else {
+            break;
+        };
         let mut hit;
         (c, hit) = crash(c, now);
         if hit {
@@ -277,7 +439,11 @@ async fn three_alarms(path: &Path, fake: &Fake, at: usize) -> bool {
 
 #[tokio::test]
 async fn a_worker_that_is_killed_at_any_moment_loses_nothing() {
-    let fake = Fake::start(Answer { after: Duration::from_millis(10), ..answer(200, ESMS_OK) }).await;
+    let fake = Fake::start(Answer {
+        after: Duration::from_millis(10),
+        ..answer(200, ESMS_OK)
+    })
+    .await;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("n.db");
     let (b, clock) = (book(&[(Kind::Esms, PHONE)]), clock());
@@ -292,7 +458,12 @@ async fn a_worker_that_is_killed_at_any_moment_loses_nothing() {
     }
     let g = Gateway::start(&path, &b, vec![esms(&fake.url)], &clock);
     until("all are sent", || g.count("accepted") == 60).await;
-    let keys: BTreeSet<String> = fake.asked().iter().filter(|a| a.method == "POST").map(|a| a.json()["RequestId"].to_string()).collect();
+    let keys: BTreeSet<String> = fake
+        .asked()
+        .iter()
+        .filter(|a| a.method == "POST")
+        .map(|a| a.json()["RequestId"].to_string())
+        .collect();
     assert_eq!(keys.len(), 60);
     assert!(g.worker.stop().await.is_empty());
 }
@@ -300,7 +471,12 @@ async fn a_worker_that_is_killed_at_any_moment_loses_nothing() {
 #[tokio::test]
 async fn a_gateway_without_the_channel_gives_up_in_the_end_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
-    let g = Gateway::start(&dir.path().join("n.db"), &book(&[(Kind::Modem, PHONE)]), vec![], &clock());
+    let g = Gateway::start(
+        &dir.path().join("n.db"),
+        &book(&[(Kind::Modem, PHONE)]),
+        vec![],
+        &clock(),
+    );
     g.raise("a", Level::Critical).await;
     g.later(48 * 3600);
     until("it is given up", || g.count("failed") == 1).await;

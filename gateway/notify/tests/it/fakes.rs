@@ -47,7 +47,12 @@ pub(crate) struct Answer {
 }
 
 pub(crate) fn answer(status: u16, body: &str) -> Answer {
-    Answer { status, headers: vec![], body: body.into(), after: Duration::ZERO }
+    Answer {
+        status,
+        headers: vec![],
+        body: body.into(),
+        after: Duration::ZERO,
+    }
 }
 
 #[derive(Clone)]
@@ -61,7 +66,11 @@ impl Fake {
     pub(crate) async fn start(first: Answer) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let fake = Self { url, asked: Arc::default(), answer: Arc::new(Mutex::new(first)) };
+        let fake = Self {
+            url,
+            asked: Arc::default(),
+            answer: Arc::new(Mutex::new(first)),
+        };
         let app = Router::new().fallback(serve).with_state(fake.clone());
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         fake
@@ -80,9 +89,20 @@ impl Fake {
     }
 }
 
-async fn serve(State(fake): State<Fake>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn serve(
+    State(fake): State<Fake>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let a = fake.answer.lock().unwrap().clone();
-    fake.asked.lock().unwrap().push(Asked { method, uri, headers, body: body.to_vec() });
+    fake.asked.lock().unwrap().push(Asked {
+        method,
+        uri,
+        headers,
+        body: body.to_vec(),
+    });
     tokio::time::sleep(a.after).await;
     let mut r = (StatusCode::from_u16(a.status).unwrap(), a.body).into_response();
     for (name, value) in a.headers {
@@ -101,7 +121,10 @@ pub(crate) fn nobody() -> String {
 pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let end = std::time::Instant::now() + Duration::from_secs(60);
     while !holds() {
-        assert!(std::time::Instant::now() < end, "{what} did not come to pass within a minute");
+        assert!(
+            std::time::Instant::now() < end,
+            "{what} did not come to pass within a minute"
+        );
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -123,7 +146,12 @@ pub(crate) fn alarm(id: &str, level: Level) -> Alarm {
 }
 
 pub(crate) fn message(channel: Kind, address: &str) -> Message {
-    let style = Style { language: Language::Vi, kind: channel, sms_diacritics: false, offset: Offset::default() };
+    let style = Style {
+        language: Language::Vi,
+        kind: channel,
+        sms_diacritics: false,
+        offset: Offset::default(),
+    };
     Message {
         key: Key("0123456789abcdef0123456789abcdef".into()),
         person: "an".into(),
@@ -141,15 +169,27 @@ pub(crate) fn message(channel: Kind, address: &str) -> Message {
 
 /// One person with these contacts, told of everything, without a second step.
 pub(crate) fn book(contacts: &[(Kind, &str)]) -> Book {
-    let contacts = contacts.iter().map(|(k, a)| Contact::new(*k, a, true).unwrap()).collect();
-    let an = Person { id: "an".into(), name: "an".into(), language: Language::Vi, contacts, quiet: None };
+    let contacts = contacts
+        .iter()
+        .map(|(k, a)| Contact::new(*k, a, true).unwrap())
+        .collect();
+    let an = Person {
+        id: "an".into(),
+        name: "an".into(),
+        language: Language::Vi,
+        contacts,
+        quiet: None,
+    };
     Book {
         people: BTreeMap::from([("an".into(), an)]),
         policies: vec![Policy {
             id: "all".into(),
             set_by: "an".into(),
             scope: Scope::default(),
-            steps: vec![Step { people: vec!["an".into()], wait_s: 900 }],
+            steps: vec![Step {
+                people: vec!["an".into()],
+                wait_s: 900,
+            }],
             receipt_s: 180,
             say_when_over: false,
             digest: Digest::default(),

@@ -46,7 +46,11 @@ fn fake(manner: Manner) -> Fake {
     let path = PathBuf::from(ptsname(&master, Vec::new()).unwrap().into_string().unwrap());
     // Held open and raw, so that the line lives on between two sessions.
     let held = serial2_tokio_open(&path);
-    let f = Fake { path, manner: Arc::new(Mutex::new(manner)), pdus: Arc::default() };
+    let f = Fake {
+        path,
+        manner: Arc::new(Mutex::new(manner)),
+        pdus: Arc::default(),
+    };
     let (manner, pdus) = (f.manner.clone(), f.pdus.clone());
     std::thread::spawn(move || {
         let _held = held;
@@ -70,9 +74,13 @@ fn fake(manner: Manner) -> Fake {
                     let reply = match how {
                         Manner::Hangs => String::new(),
                         Manner::Says(words) => format!("\r\n{words}\r\n"),
-                        Manner::Chatty => format!("\r\n+CREG: 1\r\n\r\nRING\r\n{taken}\r\n+CMTI: \"SM\",3\r\n"),
+                        Manner::Chatty => {
+                            format!("\r\n+CREG: 1\r\n\r\nRING\r\n{taken}\r\n+CMTI: \"SM\",3\r\n")
+                        }
                         Manner::Reports(status) => {
-                            format!("{taken}\r\n+CDS: 25\r\n0006{mr:02X}0B914819325476F86211251300008262112513000582{status}\r\n")
+                            format!(
+                                "{taken}\r\n+CDS: 25\r\n0006{mr:02X}0B914819325476F86211251300008262112513000582{status}\r\n"
+                            )
                         }
                         _ => taken,
                     };
@@ -90,11 +98,14 @@ fn fake(manner: Manner) -> Fake {
                 continue;
             }
             if how == Manner::Chatty {
-                line.write_all(format!("{command}\r\r\n").as_bytes()).unwrap();
+                line.write_all(format!("{command}\r\r\n").as_bytes())
+                    .unwrap();
             }
             let reply = match how {
                 Manner::Garbage => "\u{fffd}".repeat(2000),
-                Manner::RefusesCommand if command.starts_with("AT+CMGS") => "\r\n+CMS ERROR: 500\r\n".into(),
+                Manner::RefusesCommand if command.starts_with("AT+CMGS") => {
+                    "\r\n+CMS ERROR: 500\r\n".into()
+                }
                 Manner::NoPrompt if command.starts_with("AT+CMGS") => String::new(),
                 _ if command.starts_with("AT+CMGS") => {
                     in_message = true;
@@ -114,7 +125,14 @@ fn serial2_tokio_open(path: &std::path::Path) -> serial2_tokio::SerialPort {
 }
 
 fn modem(f: &Fake) -> Modem {
-    Modem::new(&f.path, 115_200, Patience { command: Duration::from_millis(600), network: Duration::from_millis(600) })
+    Modem::new(
+        &f.path,
+        115_200,
+        Patience {
+            command: Duration::from_millis(600),
+            network: Duration::from_millis(600),
+        },
+    )
 }
 
 fn sms() -> Message {
@@ -123,7 +141,10 @@ fn sms() -> Message {
 
 fn references(o: &Outcome) -> String {
     match o {
-        Outcome::Received { receipt: Receipt::Accepted, reference: Some(r) } => r.clone(),
+        Outcome::Received {
+            receipt: Receipt::Accepted,
+            reference: Some(r),
+        } => r.clone(),
         other => panic!("{other:?}"),
     }
 }
@@ -134,7 +155,13 @@ async fn sends_and_finds_the_delivery_report() {
     let m = modem(&f);
     let r = references(&m.send(&sms()).await);
     assert_eq!(r, "11");
-    assert_eq!(m.look(&r).await, Some(Outcome::Received { receipt: Receipt::Delivered, reference: None }));
+    assert_eq!(
+        m.look(&r).await,
+        Some(Outcome::Received {
+            receipt: Receipt::Delivered,
+            reference: None
+        })
+    );
     assert_eq!(m.look("99").await, None);
     let pdu = f.pdus.lock().unwrap()[0].clone();
     assert!(pdu.starts_with("0031000B914819325476F80000A7"), "{pdu}");
@@ -154,7 +181,12 @@ async fn a_long_message_with_marks_goes_in_parts() {
     let r = references(&modem(&f).send(&long).await);
     assert_eq!(r, "11,12,13,14");
     let pdus = f.pdus.lock().unwrap().clone();
-    assert!(pdus.iter().enumerate().all(|(n, p)| p.contains(&format!("0500030104{:02X}", n + 1))), "{pdus:?}");
+    assert!(
+        pdus.iter()
+            .enumerate()
+            .all(|(n, p)| p.contains(&format!("0500030104{:02X}", n + 1))),
+        "{pdus:?}"
+    );
 }
 
 #[tokio::test]
@@ -175,13 +207,19 @@ async fn what_goes_wrong_is_tried_again_and_does_not_stick() {
         (Manner::Says("+CMS ERROR: 38"), "38"),
         (Manner::Says("OK"), "no +CMGS"),
         (Manner::RefusesCommand, "500"),
-        (Manner::Garbage, "no answer"),
+        (Manner::Garbage, "does not answer"),
     ];
     for (manner, expected) in cases {
         let f = fake(manner);
         let m = modem(&f);
-        let Outcome::Failed(e) = m.send(&sms()).await else { panic!("{expected}") };
-        assert!(e.retry == Retry::Later && e.why.contains(expected), "{expected}: {}", e.why);
+        let Outcome::Failed(e) = m.send(&sms()).await else {
+            panic!("{expected}")
+        };
+        assert!(
+            e.retry == Retry::Later && e.why.contains(expected),
+            "{expected}: {}",
+            e.why
+        );
         *f.manner.lock().unwrap() = Manner::Good;
         references(&m.send(&sms()).await);
     }
@@ -190,9 +228,13 @@ async fn what_goes_wrong_is_tried_again_and_does_not_stick() {
 #[tokio::test]
 async fn a_number_that_does_not_exist_is_not_tried_again() {
     let f = fake(Manner::Says("+CMS ERROR: 1"));
-    let Outcome::Failed(e) = modem(&f).send(&sms()).await else { panic!() };
+    let Outcome::Failed(e) = modem(&f).send(&sms()).await else {
+        panic!()
+    };
     assert_eq!(e.retry, Retry::Never);
-    let Outcome::Failed(e) = modem(&f).send(&message(Kind::Modem, "0912345678")).await else { panic!() };
+    let Outcome::Failed(e) = modem(&f).send(&message(Kind::Modem, "0912345678")).await else {
+        panic!()
+    };
     assert!(e.retry == Retry::Never && e.why.contains("write +84 912345678"));
 }
 
@@ -200,14 +242,24 @@ async fn a_number_that_does_not_exist_is_not_tried_again() {
 async fn a_send_that_is_cancelled_half_way_leaves_no_trace() {
     let f = fake(Manner::Hangs);
     let m = modem(&f);
-    assert!(tokio::time::timeout(Duration::from_millis(300), m.send(&sms())).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(300), m.send(&sms()))
+            .await
+            .is_err()
+    );
     *f.manner.lock().unwrap() = Manner::Good;
     references(&m.send(&sms()).await);
 }
 
 #[tokio::test]
 async fn no_modem_is_no_panic() {
-    let m = Modem::new(std::path::Path::new("/dev/there-is-no-modem"), 115_200, Patience::default());
-    let Outcome::Failed(e) = m.send(&sms()).await else { panic!() };
+    let m = Modem::new(
+        std::path::Path::new("/dev/there-is-no-modem"),
+        115_200,
+        Patience::default(),
+    );
+    let Outcome::Failed(e) = m.send(&sms()).await else {
+        panic!()
+    };
     assert_eq!(e.retry, Retry::Later);
 }

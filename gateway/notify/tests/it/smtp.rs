@@ -79,10 +79,21 @@ fn email(port: u16) -> Email {
 async fn a_mail_has_the_key_as_its_id_and_the_link() {
     let s = server("", "").await;
     let m = message(Kind::Email, "an@farm.example");
-    assert_eq!(email(s.port).send(&m).await, Outcome::Received { receipt: Receipt::Accepted, reference: None });
+    assert_eq!(
+        email(s.port).send(&m).await,
+        Outcome::Received {
+            receipt: Receipt::Accepted,
+            reference: None
+        }
+    );
     let mail = s.mails.lock().unwrap().pop().unwrap();
-    assert!(mail.contains(&format!("Message-ID: <{}@farm.example>", m.key)), "{mail}");
-    assert!(mail.contains("Auto-Submitted: auto-generated") && mail.contains("To: an@farm.example"));
+    assert!(
+        mail.contains(&format!("Message-ID: <{}@farm.example>", m.key)),
+        "{mail}"
+    );
+    assert!(
+        mail.contains("Auto-Submitted: auto-generated") && mail.contains("To: an@farm.example")
+    );
     assert!(mail.contains("https://sen.example/a/a"));
 }
 
@@ -100,14 +111,30 @@ async fn what_a_server_says_decides_about_another_try() {
     ];
     for (verb, answer, expected) in cases {
         let s = server(verb, answer).await;
-        let outcome = email(s.port).send(&message(Kind::Email, "an@farm.example")).await;
-        let Outcome::Failed(f) = outcome else { panic!("{verb} {answer}: {outcome:?}") };
+        let outcome = email(s.port)
+            .send(&message(Kind::Email, "an@farm.example"))
+            .await;
+        let Outcome::Failed(f) = outcome else {
+            panic!("{verb} {answer}: {outcome:?}")
+        };
         assert_eq!(f.retry, expected, "{verb} {answer}: {}", f.why);
     }
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let Outcome::Failed(f) = email(gone).send(&message(Kind::Email, "an@farm.example")).await else { panic!() };
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let Outcome::Failed(f) = email(gone)
+        .send(&message(Kind::Email, "an@farm.example"))
+        .await
+    else {
+        panic!()
+    };
     assert_eq!(f.retry, Retry::Later);
-    let Outcome::Failed(f) = email(gone).send(&message(Kind::Email, "no address")).await else { panic!() };
+    let Outcome::Failed(f) = email(gone).send(&message(Kind::Email, "no address")).await else {
+        panic!()
+    };
     assert_eq!(f.retry, Retry::Never);
 }
 
@@ -123,7 +150,26 @@ fn a_password_does_not_go_over_an_open_line() {
     };
     assert!(!format!("{s:?}").contains("pass\""));
     assert!(Email::new(s.clone()).is_err());
-    assert!(Email::new(Settings { security: Security::Tls, ..s.clone() }).is_ok());
-    assert!(Email::new(Settings { security: Security::StartTls, ..s.clone() }).is_ok());
-    assert!(Email::new(Settings { security: Security::Tls, from: "nobody".into(), ..s }).is_err());
+    assert!(
+        Email::new(Settings {
+            security: Security::Tls,
+            ..s.clone()
+        })
+        .is_ok()
+    );
+    assert!(
+        Email::new(Settings {
+            security: Security::StartTls,
+            ..s.clone()
+        })
+        .is_ok()
+    );
+    assert!(
+        Email::new(Settings {
+            security: Security::Tls,
+            from: "nobody".into(),
+            ..s
+        })
+        .is_err()
+    );
 }

@@ -32,7 +32,10 @@ enum End {
 }
 
 fn later(why: impl Into<String>) -> Failure {
-    Failure { retry: Retry::Later, why: why.into() }
+    Failure {
+        retry: Retry::Later,
+        why: why.into(),
+    }
 }
 
 fn broken(e: &std::io::Error) -> Failure {
@@ -41,12 +44,24 @@ fn broken(e: &std::io::Error) -> Failure {
 
 impl Session {
     pub(super) fn new(port: SerialPort) -> Self {
-        Self { port, buffer: Vec::new(), reports: BTreeMap::new(), set_up: false, in_order: true, report_follows: false }
+        Self {
+            port,
+            buffer: Vec::new(),
+            reports: BTreeMap::new(),
+            set_up: false,
+            in_order: true,
+            report_follows: false,
+        }
     }
 
     pub(super) fn open(path: &Path, baud: u32) -> Result<Self, Failure> {
         let port = SerialPort::open(path, baud);
-        Ok(Self::new(port.map_err(|e| later(format!("the modem at {} can't be opened: {e}", path.display())))?))
+        Ok(Self::new(port.map_err(|e| {
+            later(format!(
+                "the modem at {} can't be opened: {e}",
+                path.display()
+            ))
+        })?))
     }
 
     /// Whether the last command was answered.
@@ -67,10 +82,17 @@ impl Session {
         self.write(b"\x1b\r").await?;
         self.drain(p.command / 20).await?;
         // Echo off, PDU mode, numbers of errors, reports of delivery straight to us. The last two are not worth a failure.
-        for (command, needed) in [("ATE0", true), ("AT+CMGF=0", true), ("AT+CMEE=1", false), ("AT+CNMI=2,1,0,1,0", false)] {
+        for (command, needed) in [
+            ("ATE0", true),
+            ("AT+CMGF=0", true),
+            ("AT+CMEE=1", false),
+            ("AT+CNMI=2,1,0,1,0", false),
+        ] {
             match self.command(command, p.command).await? {
                 End::Ok => {}
-                End::Refused(why) if needed => return Err(later(format!("the modem refused {command}: {why}"))),
+                End::Refused(why) if needed => {
+                    return Err(later(format!("the modem refused {command}: {why}")));
+                }
                 End::Refused(_) => {}
             }
         }
@@ -81,7 +103,8 @@ impl Session {
     /// Sends one part: the reference that the network's report will have.
     pub(super) async fn submit(&mut self, part: &Part, p: Patience) -> Result<u8, Failure> {
         self.in_order = false;
-        self.write(format!("AT+CMGS={}\r", part.length).as_bytes()).await?;
+        self.write(format!("AT+CMGS={}\r", part.length).as_bytes())
+            .await?;
         if let Some(why) = self.prompt(Instant::now() + p.command).await? {
             self.in_order = true;
             return Err(refusal(&why));
@@ -90,9 +113,15 @@ impl Session {
         let until = Instant::now() + p.network;
         let mut reference = None;
         loop {
-            let line = self.line(until).await?.ok_or_else(|| later("the modem did not say whether the network took the message"))?;
+            let line = self.line(until).await?.ok_or_else(|| {
+                later("the modem did not say whether the network took the message")
+            })?;
             if let Some(mr) = line.strip_prefix("+CMGS:") {
-                reference = mr.trim().split(',').next().and_then(|n| n.trim().parse().ok());
+                reference = mr
+                    .trim()
+                    .split(',')
+                    .next()
+                    .and_then(|n| n.trim().parse().ok());
             } else if let Some(end) = ending(&line) {
                 self.in_order = true;
                 return match (end, reference) {
@@ -115,7 +144,10 @@ impl Session {
         self.write(format!("{command}\r").as_bytes()).await?;
         let until = Instant::now() + patience;
         loop {
-            let line = self.line(until).await?.ok_or_else(|| later(format!("the modem does not answer {command}")))?;
+            let line = self
+                .line(until)
+                .await?
+                .ok_or_else(|| later(format!("the modem does not answer {command}")))?;
             if let Some(end) = ending(&line) {
                 return Ok(end);
             }
@@ -125,7 +157,11 @@ impl Session {
     /// Waits for `>`, which no line's end follows. The words if the modem refuses instead.
     async fn prompt(&mut self, until: Instant) -> Result<Option<String>, Failure> {
         loop {
-            let blank = self.buffer.iter().take_while(|b| b.is_ascii_whitespace()).count();
+            let blank = self
+                .buffer
+                .iter()
+                .take_while(|b| b.is_ascii_whitespace())
+                .count();
             if self.buffer.get(blank) == Some(&b'>') {
                 self.buffer.drain(..=blank);
                 return Ok(None);
@@ -179,7 +215,10 @@ impl Session {
 
     fn buffered_line(&mut self) -> Option<String> {
         loop {
-            let end = self.buffer.iter().position(|b| matches!(b, b'\r' | b'\n'))?;
+            let end = self
+                .buffer
+                .iter()
+                .position(|b| matches!(b, b'\r' | b'\n'))?;
             let line: Vec<u8> = self.buffer.drain(..=end).collect();
             let line = String::from_utf8_lossy(&line).trim().to_owned();
             if !line.is_empty() {
@@ -191,7 +230,11 @@ impl Session {
     /// Reads some more; `false` when the time is over.
     async fn read(&mut self, until: Instant) -> Result<bool, Failure> {
         if self.buffer.len() > LONGEST_LINE {
-            return Err(later("the modem sends something that is no answer"));
+            if self.set_up {
+                return Err(later("the modem sends something that is no answer"));
+            }
+            // What an earlier conversation left on the line; the answer is behind it.
+            self.buffer.clear();
         }
         let mut chunk = [0; 256];
         match timeout_at(until, self.port.read(&mut chunk)).await {
@@ -215,7 +258,9 @@ fn ending(line: &str) -> Option<End> {
     match line {
         "OK" => Some(End::Ok),
         "ERROR" => Some(End::Refused(line.to_owned())),
-        _ if line.starts_with("+CMS ERROR:") || line.starts_with("+CME ERROR:") => Some(End::Refused(line.to_owned())),
+        _ if line.starts_with("+CMS ERROR:") || line.starts_with("+CME ERROR:") => {
+            Some(End::Refused(line.to_owned()))
+        }
         _ => None,
     }
 }
@@ -223,8 +268,13 @@ fn ending(line: &str) -> Option<End> {
 /// What a refusal means (3GPP TS 24.011 annex E, TS 27.005 section 3.2.5): a number that can't be reached for ever, or something
 /// that may pass.
 fn refusal(why: &str) -> Failure {
-    let code = why.strip_prefix("+CMS ERROR:").and_then(|n| n.trim().parse::<u16>().ok());
+    let code = why
+        .strip_prefix("+CMS ERROR:")
+        .and_then(|n| n.trim().parse::<u16>().ok());
     // Unassigned number, barred by the operator, barred by the subscriber, rejected, unidentified, unknown subscriber.
     let never = matches!(code, Some(1 | 8 | 10 | 21 | 28 | 30));
-    Failure { retry: if never { Retry::Never } else { Retry::Later }, why: format!("the modem refused the message: {why}") }
+    Failure {
+        retry: if never { Retry::Never } else { Retry::Later },
+        why: format!("the modem refused the message: {why}"),
+    }
 }

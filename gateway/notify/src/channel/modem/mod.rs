@@ -34,7 +34,10 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { command: Duration::from_secs(5), network: Duration::from_secs(45) }
+        Self {
+            command: Duration::from_secs(5),
+            network: Duration::from_secs(45),
+        }
     }
 }
 
@@ -55,18 +58,30 @@ impl Modem {
     #[must_use]
     pub fn new(path: &Path, baud: u32, patience: Patience) -> Self {
         let reports = Plain::new(BTreeMap::new());
-        Self { path: path.to_owned(), baud, patience, session: Mutex::new(None), reports }
+        Self {
+            path: path.to_owned(),
+            baud,
+            patience,
+            session: Mutex::new(None),
+            reports,
+        }
     }
 
     /// On a line that is open already: a test's pseudo-terminal, or a port that somebody has set up. It is not opened again.
     #[must_use]
     pub fn on(port: SerialPort, patience: Patience) -> Self {
         let modem = Self::new(Path::new(""), 0, patience);
-        Self { session: Mutex::new(Some(Session::new(port))), ..modem }
+        Self {
+            session: Mutex::new(Some(Session::new(port))),
+            ..modem
+        }
     }
 
     async fn try_send(&self, m: &Message) -> Result<Outcome, Failure> {
-        let phone = Phone::parse(&m.address).map_err(|e| Failure { retry: Retry::Never, why: e.to_string() })?;
+        let phone = Phone::parse(&m.address).map_err(|e| Failure {
+            retry: Retry::Never,
+            why: e.to_string(),
+        })?;
         let mut line = self.session.lock().await;
         let mut session = match line.take() {
             Some(s) => s,
@@ -106,7 +121,11 @@ impl Modem {
 
 /// The parts of a message belong together by this; a repeat has the same, so that a phone may see that it is one.
 fn reference(m: &Message) -> u8 {
-    m.key.0.get(..2).and_then(|h| u8::from_str_radix(h, 16).ok()).unwrap_or(0)
+    m.key
+        .0
+        .get(..2)
+        .and_then(|h| u8::from_str_radix(h, 16).ok())
+        .unwrap_or(0)
 }
 
 #[async_trait]
@@ -127,8 +146,15 @@ impl Channel for Modem {
             self.put_back(&mut line, session);
         }
         let reports = self.reports();
-        let parts: Option<Vec<bool>> = reference.split(',').map(|r| reports.get(&r.parse().ok()?).copied()).collect();
-        Some(if parts?.into_iter().all(|ok| ok) { Outcome::delivered() } else { Outcome::never("the network could not deliver it") })
+        let parts: Option<Vec<bool>> = reference
+            .split(',')
+            .map(|r| reports.get(&r.parse().ok()?).copied())
+            .collect();
+        Some(if parts?.into_iter().all(|ok| ok) {
+            Outcome::delivered()
+        } else {
+            Outcome::never("the network could not deliver it")
+        })
     }
 
     fn can_look(&self) -> bool {

@@ -29,7 +29,10 @@ pub(super) fn submit(to: &Phone, text: &str, reference: u8) -> Vec<Part> {
                 // The text begins at a septet's border behind the header.
                 let fill = header * 8 % 7;
                 let fill = if fill == 0 { 0 } else { 7 - fill };
-                (piece.iter().map(|u| u.len()).sum::<usize>() + (header * 8).div_ceil(7), pack(piece, fill))
+                (
+                    piece.iter().map(|u| u.len()).sum::<usize>() + (header * 8).div_ceil(7),
+                    pack(piece, fill),
+                )
             })
         }
         None => {
@@ -46,7 +49,10 @@ pub(super) fn submit(to: &Phone, text: &str, reference: u8) -> Vec<Part> {
 
 fn utf16(c: char) -> Vec<u8> {
     let mut buffer = [0; 2];
-    c.encode_utf16(&mut buffer).iter().flat_map(|u| u.to_be_bytes()).collect()
+    c.encode_utf16(&mut buffer)
+        .iter()
+        .flat_map(|u| u.to_be_bytes())
+        .collect()
 }
 
 /// Each character as one septet, or two with the escape; `None` if one is not in the alphabet.
@@ -92,7 +98,11 @@ fn parts(
     (1..=count)
         .zip(pieces)
         .map(|(n, piece)| {
-            let header: Vec<u8> = if several { vec![0x05, 0x00, 0x03, reference, count, n] } else { Vec::new() };
+            let header: Vec<u8> = if several {
+                vec![0x05, 0x00, 0x03, reference, count, n]
+            } else {
+                Vec::new()
+            };
             let (length, data) = encode(piece, header.len());
             // SMS-SUBMIT, relative validity period, status report asked for; user data header if there is one.
             let first = 0x01 | 0x10 | 0x20 | if several { 0x40 } else { 0 };
@@ -103,16 +113,28 @@ fn parts(
             tpdu.extend([0x00, coding, 167, u8::try_from(length).unwrap_or(u8::MAX)]);
             tpdu.extend(header);
             tpdu.extend(data);
-            let hex: String = std::iter::once(&0).chain(&tpdu).map(|b| format!("{b:02X}")).collect();
-            Part { length: tpdu.len(), hex }
+            let hex: String = std::iter::once(&0)
+                .chain(&tpdu)
+                .map(|b| format!("{b:02X}"))
+                .collect();
+            Part {
+                length: tpdu.len(),
+                hex,
+            }
         })
         .collect()
 }
 
 /// Digits in pairs, the second first, filled up with F (section 9.1.2.3).
 fn swapped(digits: &str) -> Vec<u8> {
-    let nibbles: Vec<u8> = digits.bytes().map(|b| b.wrapping_sub(b'0') & 0x0f).collect();
-    nibbles.chunks(2).map(|p| p.first().unwrap_or(&0x0f) | p.get(1).unwrap_or(&0x0f) << 4).collect()
+    let nibbles: Vec<u8> = digits
+        .bytes()
+        .map(|b| b.wrapping_sub(b'0') & 0x0f)
+        .collect();
+    nibbles
+        .chunks(2)
+        .map(|p| p.first().unwrap_or(&0x0f) | p.get(1).unwrap_or(&0x0f) << 4)
+        .collect()
 }
 
 /// Septets into octets, behind `fill` bits (3GPP TS 23.038 section 6.1.2.1).
@@ -144,8 +166,12 @@ pub(super) struct Report {
 
 /// Reads an SMS-STATUS-REPORT (section 9.2.2.3); `None` if it is something else.
 pub(super) fn report(hex: &str) -> Option<Report> {
-    let octets: Option<Vec<u8>> =
-        hex.trim().as_bytes().chunks(2).map(|p| u8::from_str_radix(std::str::from_utf8(p).ok()?, 16).ok()).collect();
+    let octets: Option<Vec<u8>> = hex
+        .trim()
+        .as_bytes()
+        .chunks(2)
+        .map(|p| u8::from_str_radix(std::str::from_utf8(p).ok()?, 16).ok())
+        .collect();
     let octets = octets?;
     let tpdu = octets.get(1 + usize::from(*octets.first()?)..)?;
     let (&first, &reference, &digits) = (tpdu.first()?, tpdu.get(1)?, tpdu.get(2)?);
@@ -160,7 +186,10 @@ pub(super) fn report(hex: &str) -> Option<Report> {
         0x20..=0x3f => None,
         _ => Some(false),
     };
-    Some(Report { reference, delivered })
+    Some(Report {
+        reference,
+        delivered,
+    })
 }
 
 #[cfg(test)]
@@ -190,7 +219,12 @@ mod tests {
 
     #[test]
     fn parts_say_which_they_are_and_hold_what_the_standard_says() {
-        for (text, parts) in [("a".repeat(160), 1), ("a".repeat(161), 2), ("a".repeat(306), 2), ("a".repeat(307), 3)] {
+        for (text, parts) in [
+            ("a".repeat(160), 1),
+            ("a".repeat(161), 2),
+            ("a".repeat(306), 2),
+            ("a".repeat(307), 3),
+        ] {
             assert_eq!(submit(&phone(), &text, 7).len(), parts);
         }
         assert_eq!(submit(&phone(), &"ơ".repeat(70), 7).len(), 1);
@@ -205,9 +239,27 @@ mod tests {
     fn reports_are_read() {
         // Reference 0x2a to +84912345678, two time stamps, status 0.
         let head = "0006 2A 0B914819325476F8 62112513000082 62112513000582".replace(' ', "");
-        assert_eq!(report(&format!("{head}00")), Some(Report { reference: 42, delivered: Some(true) }));
-        assert_eq!(report(&format!("{head}30")), Some(Report { reference: 42, delivered: None }));
-        assert_eq!(report(&format!("{head}41")), Some(Report { reference: 42, delivered: Some(false) }));
+        assert_eq!(
+            report(&format!("{head}00")),
+            Some(Report {
+                reference: 42,
+                delivered: Some(true)
+            })
+        );
+        assert_eq!(
+            report(&format!("{head}30")),
+            Some(Report {
+                reference: 42,
+                delivered: None
+            })
+        );
+        assert_eq!(
+            report(&format!("{head}41")),
+            Some(Report {
+                reference: 42,
+                delivered: Some(false)
+            })
+        );
         assert_eq!(report(&head), None);
         assert_eq!(report("0004"), None);
         assert_eq!(report("xy"), None);
@@ -217,17 +269,32 @@ mod tests {
     fn shown(parts: &[Part]) -> String {
         let (mut text, mut utf16) = (String::new(), Vec::new());
         for p in parts {
-            let o: Vec<u8> = (0..p.hex.len() / 2).map(|n| u8::from_str_radix(&p.hex[2 * n..2 * n + 2], 16).unwrap()).collect();
+            let o: Vec<u8> = (0..p.hex.len() / 2)
+                .map(|n| u8::from_str_radix(&p.hex[2 * n..2 * n + 2], 16).unwrap())
+                .collect();
             let (first, coding, length, data) = (o[1], o[12], usize::from(o[14]), &o[15..]);
             assert!(data.len() <= 140, "{}", data.len());
-            let header = if first & 0x40 != 0 { usize::from(data[0]) + 1 } else { 0 };
+            let header = if first & 0x40 != 0 {
+                usize::from(data[0]) + 1
+            } else {
+                0
+            };
             if coding == 8 {
                 assert_eq!(length, data.len());
-                utf16.extend(data[header..].chunks(2).map(|u| u16::from_be_bytes([u[0], u[1]])));
+                utf16.extend(
+                    data[header..]
+                        .chunks(2)
+                        .map(|u| u16::from_be_bytes([u[0], u[1]])),
+                );
             } else {
                 let bit = |n: usize| data.get(n / 8).is_some_and(|b| b >> (n % 8) & 1 == 1);
                 let skip = (header * 8).div_ceil(7);
-                let septet = |s: usize| (0..7).filter(|b| bit(s * 7 + b)).map(|b| 1u16 << b).sum::<u16>();
+                let septet = |s: usize| {
+                    (0..7)
+                        .filter(|b| bit(s * 7 + b))
+                        .map(|b| 1u16 << b)
+                        .sum::<u16>()
+                };
                 let mut escaped = false;
                 for s in (skip..length).map(septet) {
                     if s == 0x1b {
@@ -236,7 +303,11 @@ mod tests {
                     }
                     let code = if escaped { s | 0x100 } else { s };
                     escaped = false;
-                    text.extend((0..128u8).map(char::from).find(|c| gsm_septet(*c) == Some(code)));
+                    text.extend(
+                        (0..128u8)
+                            .map(char::from)
+                            .find(|c| gsm_septet(*c) == Some(code)),
+                    );
                 }
             }
         }
