@@ -9,6 +9,7 @@ CREATE TABLE notify_outbox (
     channel TEXT NOT NULL,
     person TEXT NOT NULL,
     set_by TEXT NOT NULL,
+    critical INTEGER NOT NULL,         -- goes before the others: a backlog of digests holds up no alarm
     state TEXT NOT NULL CHECK (state IN ('waiting', 'sending', 'accepted', 'delivered', 'failed', 'withdrawn')),
     created INTEGER NOT NULL,
     changed INTEGER NOT NULL,

@@ -63,9 +63,9 @@ pub struct Taken {
 pub fn put(c: &Connection, m: &Message, now: Millis) -> Result<bool, Error> {
     let body = serde_json::to_string(m).map_err(unreadable)?;
     let n = c.execute(
-        "INSERT INTO notify_outbox (key, channel, person, set_by, state, created, changed, due, give_up, body)
-         VALUES (?1, ?2, ?3, ?4, 'waiting', ?5, ?5, ?5, ?6, ?7) ON CONFLICT (key) DO NOTHING",
-        params![m.key.0, m.channel.name(), m.person, m.set_by, now, m.give_up, body],
+        "INSERT INTO notify_outbox (key, channel, person, set_by, critical, state, created, changed, due, give_up, body)
+         VALUES (?1, ?2, ?3, ?4, ?8, 'waiting', ?5, ?5, ?5, ?6, ?7) ON CONFLICT (key) DO NOTHING",
+        params![m.key.0, m.channel.name(), m.person, m.set_by, now, m.give_up, body, m.critical],
     )?;
     Ok(n == 1)
 }
@@ -92,7 +92,7 @@ pub fn withdraw(c: &Connection, key: &Key, now: Millis) -> Result<Option<Fate>, 
     }))
 }
 
-/// Takes up to `most` messages of a channel that are due, oldest first, and marks them as being sent. Those whose reader must not
+/// Takes up to `most` messages of a channel that are due, critical ones and then the oldest first, and marks them as being sent. Those whose reader must not
 /// be disturbed now are put off until the quiet hours end.
 ///
 /// # Errors
@@ -109,7 +109,7 @@ pub fn take(
         let row: Option<(String, u32)> = c
             .query_row(
                 "SELECT body, tries FROM notify_outbox WHERE channel = ?1 AND state = 'waiting' AND due <= ?2 AND give_up > ?2
-                 ORDER BY due, created, key LIMIT 1",
+                 ORDER BY critical DESC, due, created, key LIMIT 1",
                 params![channel.name(), now],
                 |r| Ok((r.get(0)?, r.get(1)?)),
             )

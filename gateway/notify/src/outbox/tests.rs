@@ -285,3 +285,21 @@ fn pauses_grow_to_a_bound_and_are_spread() {
     );
     assert!((1..40).all(|n| pause(n, 7) <= pause(n + 1, 7)));
 }
+
+#[test]
+fn what_is_critical_does_not_wait_behind_a_backlog() {
+    let c = open();
+    for n in 0..9 {
+        put(
+            &c,
+            &Message {
+                critical: false,
+                ..stored(&format!("k{n}"), 100)
+            },
+            AT,
+        )
+        .unwrap();
+    }
+    put(&c, &stored("critical", 100), AT + 1000).unwrap();
+    assert_eq!(take_one(&c, AT + 1000).unwrap().message.key.0, "critical");
+}

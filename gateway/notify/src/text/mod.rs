@@ -1,6 +1,6 @@
 //! The words of a message, in the reader's language and in the length that the channel takes.
 //!
-//! One file a language: [`Words`] is what a language has to say; a new one is a file, and a line in [`words`].
+//! One file a language: `Words` is what a language has to say; a new one is a file, and a line in `words`.
 //! An SMS is short, and without diacritics unless the book says otherwise: then it fits the GSM alphabet, of which one part
 //! holds 160 characters against 70. The facts (place, value) keep their order: when room is short, the end goes first.
 
