@@ -17,7 +17,9 @@
 //! | [`watch`] | pending, firing, acknowledged, snoozed, resolved: one rule on one series |
 //! | [`engine`] | all watches; late data; silence of nodes, one alarm a cause |
 //! | [`replay`] | what a rule would have done over stored readings |
-//! | [`quality`] | range, stuck, spike, step, sentinel; the trust of a channel |
+//! | [`quality`] | range, stuck, spike, step, sentinel: which readings are believed |
+//! | [`trust`] | how far a channel is to be trusted, 0 to 100, with the reasons |
+//! | [`advice`] | pump now or wait, shut the sluice, oxygen before dawn; forecasts, and whether they earn it |
 //! | [`salinity`] | practical salinity from conductivity (PSS-78) |
 //!
 //! Times are milliseconds since 1970-01-01 UTC, durations milliseconds unless a name says seconds.
