@@ -155,8 +155,14 @@ mod tests {
             verdicts(below, &[3.0, 2.9, 3.4, 3.5, 9.0]),
             [Between, Bad, Between, Good, Good]
         );
-        assert_eq!(verdicts(r#"{"above":{"value":4}}"#, &[4.0, 4.1]), [Good, Bad]);
-        assert_eq!(verdicts(r#"{"below":{"value":4}}"#, &[4.0, 3.9]), [Good, Bad]);
+        assert_eq!(
+            verdicts(r#"{"above":{"value":4}}"#, &[4.0, 4.1]),
+            [Good, Bad]
+        );
+        assert_eq!(
+            verdicts(r#"{"below":{"value":4}}"#, &[4.0, 3.9]),
+            [Good, Bad]
+        );
     }
 
     #[test]
@@ -192,7 +198,14 @@ mod tests {
         let last = (0..3000)
             .map(|n| {
                 let value = n as f64;
-                memory.judge(&condition, Sample { at: n * 1000, value }, Zone::UTC)
+                memory.judge(
+                    &condition,
+                    Sample {
+                        at: n * 1000,
+                        value,
+                    },
+                    Zone::UTC,
+                )
             })
             .last();
         assert_eq!(last, Some(Bad));

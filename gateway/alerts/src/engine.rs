@@ -27,7 +27,7 @@ mod silence;
 mod snapshot;
 
 pub use silence::{CROWD, HOLD};
-pub use snapshot::Snapshot;
+pub use snapshot::{GatewayPart, NodePart, Snapshot};
 
 /// How long after the last late reading a stretch is taken to be complete.
 pub const SETTLED: Millis = 600_000;
@@ -239,12 +239,7 @@ impl Engine {
     }
 
     /// Ends every watch that is not to be kept.
-    fn keep(
-        &mut self,
-        kept: impl Fn(Node, &Rule) -> bool,
-        now: Millis,
-        out: &mut Vec<Output>,
-    ) {
+    fn keep(&mut self, kept: impl Fn(Node, &Rule) -> bool, now: Millis, out: &mut Vec<Output>) {
         self.each_watches(|node, watches| {
             watches.retain_mut(|(rule, watch)| {
                 let kept = kept(node, rule);
@@ -437,11 +432,12 @@ impl Engine {
             .series
             .iter()
             .map(|(series, state)| (series.node, &state.watches));
-        let by_node = self.nodes.iter().map(|(&node, state)| (node, &state.watches));
+        let by_node = self
+            .nodes
+            .iter()
+            .map(|(&node, state)| (node, &state.watches));
         by_series.chain(by_node).flat_map(|(node, watches)| {
-            watches
-                .iter()
-                .map(move |(rule, watch)| (node, rule, watch))
+            watches.iter().map(move |(rule, watch)| (node, rule, watch))
         })
     }
 }

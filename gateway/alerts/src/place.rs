@@ -162,7 +162,11 @@ mod tests {
             deleted: false,
         };
         Places {
-            farms: [("hoa".to_owned(), farm("htx")), ("sen".to_owned(), farm("htx"))].into(),
+            farms: [
+                ("hoa".to_owned(), farm("htx")),
+                ("sen".to_owned(), farm("htx")),
+            ]
+            .into(),
             plots: [
                 ("ao".to_owned(), plot("hoa", None)),
                 ("ruong".to_owned(), plot("hoa", Some("2026-01-01"))),

@@ -175,7 +175,10 @@ impl Watch {
         zone: Zone,
     ) -> Option<Transition> {
         let faults = rule.when == Condition::Fault;
-        if self.last.is_some_and(|last| at < last || (at == last && !faults)) {
+        if self
+            .last
+            .is_some_and(|last| at < last || (at == last && !faults))
+        {
             return None;
         }
         let (verdict, why) = match (said, &rule.when) {
@@ -300,9 +303,7 @@ impl Watch {
         }
         // As long as readings come they say when the rule falls asleep: one may still be on its way.
         let stopped = |last: Millis| now.saturating_sub(last) > MAX_GAP;
-        if self.state != State::Normal
-            && self.last.is_some_and(stopped)
-            && !active.holds(now, zone)
+        if self.state != State::Normal && self.last.is_some_and(stopped) && !active.holds(now, zone)
         {
             return Some(self.enter(State::Normal, now, Why::Asleep));
         }

@@ -1,5 +1,6 @@
 //! The phone page, the HTTP API and the metrics, on one listener.
 
+mod alarms;
 mod api;
 mod claim;
 mod dead_letters;
@@ -8,6 +9,7 @@ mod model;
 mod nodes;
 mod operator;
 mod page;
+mod rules;
 mod stream;
 mod system;
 
@@ -31,6 +33,7 @@ use utoipa_axum::routes;
 
 pub use operator::OperatorToken;
 
+use crate::alarms::Alarms;
 use crate::broker;
 use crate::clock::Clock;
 use crate::influx;
@@ -58,6 +61,8 @@ pub struct Web {
     pub known: Known,
     /// Latest values.
     pub live: Live,
+    /// The alarms there are.
+    pub alarms: Alarms,
     /// What was refused.
     pub refusals: Arc<Refusals>,
     /// How the nodes' clocks stand.

@@ -80,14 +80,13 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
         2 => 0..10_800_000i64,
         1 => -400_000..0i64,
     ];
-    let reading = (node(), channel(), age, said()).prop_map(|(node, channel, age, said)| {
-        Event::Reading {
+    let reading =
+        (node(), channel(), age, said()).prop_map(|(node, channel, age, said)| Event::Reading {
             node,
             channel,
             age,
             said,
-        }
-    });
+        });
     let snooze = prop::option::of(-60_000..7_200_000i64);
     prop_oneof![
         16 => passes.prop_map(Event::Passes),
@@ -132,7 +131,8 @@ fn active() -> impl Strategy<Value = serde_json::Value> {
 }
 
 pub(crate) fn channel_rule() -> impl Strategy<Value = Rule> {
-    let seconds = || prop_oneof![3 => Just(0u32), 1 => Just(600), 1 => Just(2_700), 1 => Just(5_400)];
+    let seconds =
+        || prop_oneof![3 => Just(0u32), 1 => Just(600), 1 => Just(2_700), 1 => Just(5_400)];
     (condition(), channel(), seconds(), seconds(), active()).prop_map(
         |(when, channel, for_s, clear_for_s, active)| {
             let rule = json!({

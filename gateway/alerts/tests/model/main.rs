@@ -155,7 +155,11 @@ impl Pair {
         engine.rules(&rules, self.now, &mut Vec::new());
         let mut said = Vec::new();
         engine.restore(read, &mut said);
-        prop_assert!(said.is_empty(), "a restart alone changes nothing: {:?}", said);
+        prop_assert!(
+            said.is_empty(),
+            "a restart alone changes nothing: {:?}",
+            said
+        );
         prop_assert_eq!(engine.snapshot(), snapshot);
         self.engine = engine;
         Ok(())

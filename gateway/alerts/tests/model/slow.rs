@@ -89,7 +89,10 @@ impl Model {
             places: BTreeMap::new(),
             series: BTreeMap::new(),
             watches: BTreeMap::new(),
-            own: BTreeMap::from([(Subject::Link, Own::default()), (Subject::Store, Own::default())]),
+            own: BTreeMap::from([
+                (Subject::Link, Own::default()),
+                (Subject::Store, Own::default()),
+            ]),
         }
     }
 
@@ -111,7 +114,10 @@ impl Model {
 
     pub(crate) fn alarms(&self) -> BTreeSet<(Subject, String)> {
         let of_rules = self.watches.iter().map(|(key, w)| (subject(key), w.state));
-        let own = self.own.iter().map(|(subject, o)| (subject.clone(), o.state));
+        let own = self
+            .own
+            .iter()
+            .map(|(subject, o)| (subject.clone(), o.state));
         of_rules
             .chain(own)
             .filter(|(_, state)| is_alarm(*state))
@@ -122,7 +128,8 @@ impl Model {
     pub(crate) fn rules(&mut self, rules: &[(Node, Arc<Rule>)], now: Millis) -> Vec<Output> {
         let now = self.clock(now);
         let key = |(node, rule): &(Node, Arc<Rule>)| (*node, rule.channel, rule.id.clone());
-        let wanted: BTreeMap<Key, Arc<Rule>> = rules.iter().map(|r| (key(r), r.1.clone())).collect();
+        let wanted: BTreeMap<Key, Arc<Rule>> =
+            rules.iter().map(|r| (key(r), r.1.clone())).collect();
         let mut out = Vec::new();
         for (key, watch) in &mut self.watches {
             if !wanted.contains_key(key) {
@@ -151,7 +158,13 @@ impl Model {
         out
     }
 
-    pub(crate) fn reading(&mut self, series: Series, at: Millis, said: Said, now: Millis) -> Vec<Output> {
+    pub(crate) fn reading(
+        &mut self,
+        series: Series,
+        at: Millis,
+        said: Said,
+        now: Millis,
+    ) -> Vec<Output> {
         let now = self.clock(now);
         let mut out = Vec::new();
         let Some(place) = self.places.get_mut(&series.node) else {
@@ -165,7 +178,9 @@ impl Model {
             return out;
         }
         if newest.is_some_and(|newest| at < newest) || now - at > place.patience {
-            let watched = |(node, channel, _): &&Key| *node == series.node && *channel == Some(series.channel);
+            let watched = |(node, channel, _): &&Key| {
+                *node == series.node && *channel == Some(series.channel)
+            };
             if self.watches.keys().any(|key| watched(&key)) {
                 log.late.push((at, now));
             }
@@ -225,15 +240,22 @@ impl Model {
         }
     }
 
-    pub(crate) fn person(&mut self, subject: &Subject, until: Option<Millis>, now: Millis) -> Vec<Output> {
+    pub(crate) fn person(
+        &mut self,
+        subject: &Subject,
+        until: Option<Millis>,
+        now: Millis,
+    ) -> Vec<Output> {
         let now = self.clock(now);
         let (state, snooze) = match subject {
-            Subject::Rule { rule, node, channel } => {
-                match self.watches.get_mut(&(*node, *channel, rule.clone())) {
-                    Some(watch) => (watch.state, &mut watch.snooze),
-                    None => return Vec::new(),
-                }
-            }
+            Subject::Rule {
+                rule,
+                node,
+                channel,
+            } => match self.watches.get_mut(&(*node, *channel, rule.clone())) {
+                Some(watch) => (watch.state, &mut watch.snooze),
+                None => return Vec::new(),
+            },
             own => match self.own.get_mut(own) {
                 Some(own) => (own.state, &mut own.snooze),
                 None => return Vec::new(),
@@ -246,7 +268,11 @@ impl Model {
         };
         *snooze = until;
         match subject {
-            Subject::Rule { rule, node, channel } => {
+            Subject::Rule {
+                rule,
+                node,
+                channel,
+            } => {
                 let key = (*node, *channel, rule.clone());
                 let watch = self.watches.get_mut(&key).unwrap();
                 watch.to(to, now, Why::Person, &key).into_iter().collect()
@@ -316,12 +342,16 @@ impl Model {
         let (heard, silent) = match key.1 {
             Some(channel) => {
                 let node = key.0;
-                let heard = *self.series[&Series { node, channel }].arrivals.last().unwrap();
+                let heard = *self.series[&Series { node, channel }]
+                    .arrivals
+                    .last()
+                    .unwrap();
                 (heard, node_heard - heard >= after)
             }
             None => {
                 let site = Subject::Site(place.site.to_owned());
-                let covered = link_down || self.own.get(&site).is_some_and(|own| own.down.is_some());
+                let covered =
+                    link_down || self.own.get(&site).is_some_and(|own| own.down.is_some());
                 let unheard = now - node_heard >= after;
                 let excused = covered || now - place.excused < after;
                 (node_heard, unheard && (is_alarm(watch.state) || !excused))
@@ -439,7 +469,15 @@ impl Watch {
         let awake = self.rule.active.holds(at, zone);
         let sample = value.map(|value| Sample { at, value });
         let gap = newest.map_or(0, |newest| at - newest);
-        self.log.push(Judged { at, value, gap, sample, bad, good, awake });
+        self.log.push(Judged {
+            at,
+            value,
+            gap,
+            sample,
+            bad,
+            good,
+            awake,
+        });
         let why = match sample {
             Some(sample) => Why::Value(sample),
             None => Why::Fault { at },
@@ -475,7 +513,10 @@ impl Watch {
         let before = self.log.get(self.comparable_from..).unwrap_or_default();
         let within = |seconds: u32| {
             let oldest = at - Millis::from(seconds) * 1000;
-            before.iter().filter(move |old| old.at >= oldest).filter_map(|old| old.value)
+            before
+                .iter()
+                .filter(move |old| old.at >= oldest)
+                .filter_map(|old| old.value)
         };
         let either = |bad: bool| (bad, !bad);
         match &self.rule.when {
@@ -489,7 +530,10 @@ impl Watch {
             }
             Condition::Outside(b) => {
                 let bad = value < b.low || value > b.high;
-                (bad, !bad && value >= b.low + b.hysteresis && value <= b.high - b.hysteresis)
+                (
+                    bad,
+                    !bad && value >= b.low + b.hysteresis && value <= b.high - b.hysteresis,
+                )
             }
             Condition::Rises(c) => either(within(c.within_s).any(|old| value - old >= c.by)),
             Condition::Falls(c) => either(within(c.within_s).any(|old| old - value >= c.by)),
@@ -542,21 +586,36 @@ impl Watch {
         self.state = to;
         Some(Output::Changed {
             subject: subject(key),
-            transition: Transition { at, from, to, why, since, first },
+            transition: Transition {
+                at,
+                from,
+                to,
+                why,
+                since,
+                first,
+            },
         })
     }
 }
 
 impl Own {
     fn look(&mut self, subject: &Subject, now: Millis) -> Option<Output> {
-        let hold = if matches!(subject, Subject::Site(_)) { 0 } else { MINUTE };
+        let hold = if matches!(subject, Subject::Site(_)) {
+            0
+        } else {
+            MINUTE
+        };
         let bad = self.down.filter(|down| now - down >= hold);
         if let Some(down) = bad
             && self.state == State::Normal
         {
             self.since = Some(down);
             let snoozed = self.snooze.is_some_and(|until| now < until);
-            let to = if snoozed { State::Snoozed } else { State::Firing };
+            let to = if snoozed {
+                State::Snoozed
+            } else {
+                State::Firing
+            };
             return Some(self.to(to, now, Why::Gateway, subject));
         }
         if bad.is_none() && self.state != State::Normal {
@@ -572,12 +631,22 @@ impl Own {
     }
 
     fn to(&mut self, to: State, at: Millis, why: Why, subject: &Subject) -> Output {
-        let transition = Transition { at, from: self.state, to, why, since: self.since, first: None };
+        let transition = Transition {
+            at,
+            from: self.state,
+            to,
+            why,
+            since: self.since,
+            first: None,
+        };
         self.state = to;
         if to == State::Normal {
             self.since = None;
         }
-        Output::Changed { subject: subject.clone(), transition }
+        Output::Changed {
+            subject: subject.clone(),
+            transition,
+        }
     }
 }
 
@@ -586,5 +655,9 @@ fn is_alarm(state: State) -> bool {
 }
 
 fn subject((node, channel, rule): &Key) -> Subject {
-    Subject::Rule { rule: rule.clone(), node: *node, channel: *channel }
+    Subject::Rule {
+        rule: rule.clone(),
+        node: *node,
+        channel: *channel,
+    }
 }
