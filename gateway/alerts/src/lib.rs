@@ -30,10 +30,13 @@ pub mod check;
 pub mod condition;
 pub mod engine;
 pub mod place;
+pub mod preset;
 pub mod quality;
 pub mod replay;
 pub mod rule;
 pub mod salinity;
+pub mod sentence;
+pub mod text;
 pub mod watch;
 
 pub use engine::Engine;

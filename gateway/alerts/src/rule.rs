@@ -43,6 +43,17 @@ pub enum Over {
     All,
 }
 
+impl Over {
+    /// The id that it names.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Node(id) | Self::Plot(id) | Self::Farm(id) | Self::Group(id) => Some(id),
+            Self::All => None,
+        }
+    }
+}
+
 /// When a reading, or the lack of one, is a reason for alarm. Values are in the channel's canonical unit, unless the rule
 /// names another one that the quantity table knows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -68,14 +68,18 @@ fn node() -> impl Strategy<Value = Node> {
 }
 
 pub(crate) fn event() -> impl Strategy<Value = Event> {
+    // Whole minutes meet durations to the millisecond, odd times don't.
     let passes = prop_oneof![
-        12 => 1_000..540_000i64,
+        12 => (1..=9i64).prop_map(|minutes| minutes * 60_000),
+        3 => (1..=6i64).prop_map(|quarters| quarters * 900_000),
+        4 => 1_000..540_000i64,
         3 => 540_000..10_800_000i64,
         1 => -2_500..0i64,
         1 => -7_200_000..-1_000i64,
     ];
     let age = prop_oneof![
-        10 => 0..60_000i64,
+        10 => Just(0i64),
+        2 => 0..60_000i64,
         2 => 0..1_300_000i64,
         2 => 0..10_800_000i64,
         1 => -400_000..0i64,
