@@ -19,7 +19,6 @@
 //! | [`replay`] | what a rule would have done over stored readings |
 //! | [`quality`] | range, stuck, spike, step, sentinel: which readings are believed |
 //! | [`trust`] | how far a channel is to be trusted, 0 to 100, with the reasons |
-//! | [`advice`] | pump now or wait, shut the sluice, oxygen before dawn; forecasts, and whether they earn it |
 //! | [`salinity`] | practical salinity from conductivity (PSS-78) |
 //!
 //! Times are milliseconds since 1970-01-01 UTC, durations milliseconds unless a name says seconds.
@@ -37,6 +36,7 @@ pub mod rule;
 pub mod salinity;
 pub mod sentence;
 pub mod text;
+pub mod trust;
 pub mod watch;
 
 pub use engine::Engine;

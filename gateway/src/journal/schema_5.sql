@@ -17,3 +17,6 @@ CREATE INDEX alarm_event_by_time ON alarm_event (at);
 -- Readings that are remarkable, and whether they are believed all the same.
 CREATE TABLE doubt (node INTEGER NOT NULL, channel INTEGER NOT NULL, at INTEGER NOT NULL, marks INTEGER NOT NULL,
                     believed INTEGER NOT NULL, PRIMARY KEY (node, channel, at)) WITHOUT ROWID, STRICT;
+-- Every version of every preset that people have made from one that Sen brings. `body`: JSON; NULL: deleted.
+CREATE TABLE preset (id TEXT NOT NULL, version INTEGER NOT NULL, at INTEGER NOT NULL, who TEXT NOT NULL, body TEXT,
+                     PRIMARY KEY (id, version)) WITHOUT ROWID, STRICT;

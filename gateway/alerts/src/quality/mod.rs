@@ -51,6 +51,11 @@ use crate::watch::MAX_GAP;
 /// How many readings may await what follows.
 pub const MAX_HELD: usize = 8;
 
+/// How much of a spike's height may be left of it in the reading after.
+const TAIL: f64 = 0.2;
+/// How far the readings of one spike may lie apart, as a share of its height.
+const TOGETHER: f64 = 0.3;
+
 /// Why a reading is remarkable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -148,7 +153,7 @@ impl Judge {
             return say(out, marks, belief);
         };
         if gap > MAX_GAP {
-            self.interrupted(out);
+            self.interrupted(quantity, out);
         }
         if impossible {
             self.failing = self.failing.saturating_add(1);
@@ -157,7 +162,7 @@ impl Judge {
         }
         marks.stuck = self.rest.take(quantity, at, value);
         if marks.stuck {
-            self.settle(out, Settled::Stuck);
+            self.settle(quantity, out, Settled::Stuck);
             return say(out, marks, Belief::Rejected);
         }
         match self.weigh(quantity, value, out) {
@@ -191,7 +196,8 @@ impl Judge {
     fn weigh(&mut self, quantity: Quantity, value: f64, out: &mut Vec<Judged>) -> Weighed {
         let Some(far) = self.excursions.far(quantity, value) else {
             // Near the readings before: what is held was an excursion, and this is the way back.
-            self.settle(out, Settled::Spike);
+            let limit = self.excursions.limit(quantity);
+            self.settle_by(quantity, value, limit, true, out);
             return Weighed::Believe;
         };
         let waiting = self.held.len();
@@ -204,7 +210,7 @@ impl Judge {
                 return Weighed::Wait;
             }
             self.rest.declare_stuck();
-            self.settle(out, Settled::Stuck);
+            self.settle(quantity, out, Settled::Stuck);
             return Weighed::Stuck;
         }
         let needed = match (self.failing, far.very) {
@@ -214,58 +220,85 @@ impl Judge {
             (failing, _) => (2 + failing as usize).min(MAX_HELD - 1),
         };
         if waiting >= needed && (agrees || waiting >= 2) {
-            // It stays: the water did that. What waits and lies elsewhere still was an excursion.
-            self.excursions.moved();
-            self.settle_excursions(value, far.limit, out);
-            self.settle(out, Settled::Believed(quantity));
+            // It stays: the water did that.
+            self.settle_by(quantity, value, far.limit, false, out);
             return Weighed::Believe;
         }
         Weighed::Wait
     }
 
-    /// Settles as spikes those that wait and are not connected, each with the next one, to `value`.
-    fn settle_excursions(&mut self, value: f64, limit: f64, out: &mut Vec<Judged>) {
-        let mut next = value;
-        let connected = self.held.iter().rev().take_while(|held| {
-            let near = (held.value - next).abs() <= limit;
-            next = held.value;
-            near
-        });
-        let stay = connected.count();
-        let staying = self.held.split_off(self.held.len() - stay);
-        self.settle(out, Settled::Spike);
-        self.held = staying;
-    }
-
-    fn settle(&mut self, out: &mut Vec<Judged>, as_what: Settled) {
-        while let Some(Held { at, value }) = self.held.pop_front() {
-            let mut marks = Marks::default();
-            let belief = match as_what {
-                Settled::Believed(quantity) => {
-                    marks.step = self.learn(quantity, value);
-                    Belief::Believed
-                }
-                Settled::Spike => {
-                    marks.spike = true;
-                    Belief::Rejected
-                }
-                Settled::Stuck => {
-                    marks.stuck = true;
-                    Belief::Rejected
-                }
-            };
-            out.push(Judged {
-                at,
-                value,
-                marks,
-                belief,
-            });
+    /// Settles those that wait by what follows each: readings that stand together are a spike if the way back leads at once to
+    /// where they left. What water does has a tail.
+    fn settle_by(
+        &mut self,
+        quantity: Quantity,
+        value: f64,
+        limit: f64,
+        near: bool,
+        out: &mut Vec<Judged>,
+    ) {
+        let mut before = self.excursions.last().unwrap_or(value);
+        if !near {
+            self.excursions.moved();
+        }
+        while let Some(first) = self.held.front().copied() {
+            let height = (first.value - before).abs();
+            let together = |held: &&Held| (held.value - first.value).abs() <= TOGETHER * height;
+            let standing = self.held.iter().take_while(together).count().max(1);
+            let after = self.held.get(standing).map_or(value, |held| held.value);
+            let spike = (after - before).abs() <= (TAIL * height).max(limit / 2.0);
+            for held in self.held.drain(..standing).collect::<Vec<_>>() {
+                let what = if spike {
+                    Settled::Spike
+                } else {
+                    before = held.value;
+                    Settled::Believed
+                };
+                self.settle_one(quantity, held, what, out);
+            }
         }
     }
 
+    fn settle(&mut self, quantity: Quantity, out: &mut Vec<Judged>, as_what: Settled) {
+        while let Some(held) = self.held.pop_front() {
+            self.settle_one(quantity, held, as_what, out);
+        }
+    }
+
+    fn settle_one(
+        &mut self,
+        quantity: Quantity,
+        Held { at, value }: Held,
+        as_what: Settled,
+        out: &mut Vec<Judged>,
+    ) {
+        let mut marks = Marks::default();
+        let belief = match as_what {
+            Settled::Believed => {
+                marks.step = self.learn(quantity, value);
+                Belief::Believed
+            }
+            Settled::Spike => {
+                self.excursions.rejected(quantity, value);
+                marks.spike = true;
+                Belief::Rejected
+            }
+            Settled::Stuck => {
+                marks.stuck = true;
+                Belief::Rejected
+            }
+        };
+        out.push(Judged {
+            at,
+            value,
+            marks,
+            belief,
+        });
+    }
+
     /// Readings stopped for a while: nothing says what those were that wait, and the water may be another one.
-    fn interrupted(&mut self, out: &mut Vec<Judged>) {
-        self.settle(out, Settled::Spike);
+    fn interrupted(&mut self, quantity: Quantity, out: &mut Vec<Judged>) {
+        self.settle(quantity, out, Settled::Spike);
         self.excursions.interrupted();
         self.rest.interrupted();
         self.levels.interrupted();
@@ -278,15 +311,17 @@ impl Judge {
     }
 }
 
+/// What to do with a possible value.
 enum Weighed {
     Believe,
     Wait,
     Stuck,
 }
 
+/// What those were that waited.
 #[derive(Clone, Copy)]
 enum Settled {
-    Believed(Quantity),
+    Believed,
     Spike,
     Stuck,
 }

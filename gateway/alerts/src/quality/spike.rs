@@ -15,7 +15,7 @@ use super::limits::limits;
 /// The quantile of excursions that counts as usual.
 pub const USUAL: f64 = 0.99;
 /// How many times the usual is far.
-pub const TIMES: f64 = 4.0;
+pub const TIMES: f64 = 5.0;
 /// Readings before the series is asked: two days of quarters.
 const WARM: u32 = 192;
 /// Last believed values: their median stands for the level.
@@ -46,16 +46,21 @@ impl Excursions {
     pub fn far(&self, quantity: Quantity, value: f64) -> Option<Far> {
         let &last = self.recent.back()?;
         let median = self.median()?;
-        let limit = self.limit(quantity, median);
+        let limit = self.limit_at(quantity, median);
         let off = (value - last).abs().min((value - median).abs());
         (off > limit).then_some(Far {
             limit,
-            very: off > 4.0 * limit,
+            very: off > 2.0 * limit,
         })
     }
 
-    /// What is far at this level.
-    fn limit(&self, quantity: Quantity, level: f64) -> f64 {
+    /// What is far here and now.
+    #[must_use]
+    pub fn limit(&self, quantity: Quantity) -> f64 {
+        self.limit_at(quantity, self.median().unwrap_or_default())
+    }
+
+    fn limit_at(&self, quantity: Quantity, level: f64) -> f64 {
         let limits = limits(quantity);
         let floor = limits.floor.max(limits.relative * level.abs());
         let own = TIMES * self.usual;
@@ -81,6 +86,19 @@ impl Excursions {
             self.recent.pop_front();
         }
         self.recent.push_back(value);
+    }
+
+    /// Takes a value that turned out to be a spike: it is no level, but it tells how unquiet the series is.
+    pub fn rejected(&mut self, quantity: Quantity, value: f64) {
+        if let Some(last) = self.last() {
+            self.follow(quantity, (value - last).abs());
+        }
+    }
+
+    /// The newest believed value.
+    #[must_use]
+    pub fn last(&self) -> Option<f64> {
+        self.recent.back().copied()
     }
 
     fn follow(&mut self, quantity: Quantity, excursion: f64) {

@@ -2,7 +2,7 @@
 //!
 //! pH shown in tenths rests for a day in a calm estuary, conductivity in hundredths never for an hour: so the series is asked.
 //! A run is stuck once it is [`TIMES`] as long as the longest run before, and three hours at least. What was the longest fades
-//! with a half-life of a month. A series that has shown nothing yet is given a day.
+//! with a half-life of two months. A series that has shown nothing yet is given a day.
 
 use sen_wire::Quantity;
 use serde::{Deserialize, Serialize};
@@ -14,9 +14,10 @@ use crate::Millis;
 pub const TIMES: f64 = 3.0;
 /// No run shorter than this is stuck.
 pub const LEAST: Millis = 3 * 3_600_000;
-/// What a series is taken to have rested before it has shown anything.
-const UNKNOWN: f64 = 8.0 * 3_600_000.0;
-const HALF_LIFE: f64 = 30.0 * 86_400_000.0;
+/// What is stuck in a series that has shown too little yet, and how long that is.
+const UNKNOWN: f64 = 24.0 * 3_600_000.0;
+const WARM: Millis = 7 * 86_400_000;
+const HALF_LIFE: f64 = 60.0 * 86_400_000.0;
 
 /// How a series rests.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,8 @@ pub struct Rest {
     value: Option<f64>,
     since: Millis,
     last: Millis,
+    /// For how long the series has been looked at.
+    seen: Millis,
     /// The longest rest, fading, milliseconds.
     longest: f64,
     /// How probable it is that a reading is the same as the one before: a mean over some days.
@@ -38,7 +41,8 @@ impl Default for Rest {
             value: None,
             since: 0,
             last: 0,
-            longest: UNKNOWN,
+            longest: 0.0,
+            seen: 0,
             same: 0.5,
             stuck: false,
         }
@@ -57,15 +61,25 @@ impl Rest {
             (self.value, self.since, self.stuck) = (Some(value), at, false);
         }
         if self.last != 0 && !self.stuck {
+            self.seen = self.seen.saturating_add(elapsed);
             self.longest *= (-(elapsed as f64) / HALF_LIFE).exp2();
             self.same += (f64::from(u8::from(repeats)) - self.same) / 500.0;
         }
         self.last = at;
-        let limit = (TIMES * self.longest).max(LEAST as f64);
+        let limit = self.limit();
         if repeats && !limits(quantity).rests.at(value) {
             self.stuck |= at.saturating_sub(self.since) as f64 > limit;
         }
         self.stuck
+    }
+
+    fn limit(&self) -> f64 {
+        let own = (TIMES * self.longest).max(LEAST as f64);
+        if self.seen < WARM {
+            own.max(UNKNOWN)
+        } else {
+            own
+        }
     }
 
     fn end_of_run(&mut self, quantity: Quantity) {
@@ -73,7 +87,7 @@ impl Rest {
         let run = self.last.saturating_sub(self.since) as f64;
         // A run that was too long teaches that there are faults, not that there are rests; but one that was only a little
         // too long may have been the calm of this place.
-        if !limits(quantity).rests.at(value) && (!self.stuck || run < 2.0 * TIMES * self.longest) {
+        if !limits(quantity).rests.at(value) && (!self.stuck || run < 2.0 * self.limit()) {
             self.longest = self.longest.max(run);
         }
     }
