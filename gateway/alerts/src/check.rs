@@ -86,7 +86,8 @@ fn text(field: &'static str, text: &str, most: usize, problems: &mut Vec<Problem
     if text.chars().count() > most {
         problems.push(Problem::TooLong { field, most });
     }
-    let odd = |c: char| c.is_control() || (c.is_whitespace() && field != "name" && field != "stage");
+    let odd =
+        |c: char| c.is_control() || (c.is_whitespace() && field != "name" && field != "stage");
     if text.contains(odd) {
         problems.push(Problem::BadId);
     }

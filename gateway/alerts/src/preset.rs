@@ -77,7 +77,11 @@ pub struct PresetRule {
     /// How much it matters.
     pub level: Level,
     /// What it looks at, unless it is about nodes.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "channel_name")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "channel_name"
+    )]
     pub channel: Option<Channel>,
     /// The unit of its values, if not the canonical one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -380,7 +384,11 @@ mod tests {
         for preset in shipped() {
             let sources = preset.rules.iter().map(|rule| &rule.source);
             let stages = preset.stages.iter().map(|stage| &stage.source);
-            assert!(sources.chain(stages).all(|source| !source.trim().is_empty()));
+            assert!(
+                sources
+                    .chain(stages)
+                    .all(|source| !source.trim().is_empty())
+            );
         }
     }
 
@@ -401,7 +409,9 @@ mod tests {
         let rice = find("rice").unwrap();
         let stage = |sown| {
             let rules = rice.rules("ruong", sown);
-            let dry = rules.into_iter().find(|rule| rule.id == "ruong:rice:flowering-dry");
+            let dry = rules
+                .into_iter()
+                .find(|rule| rule.id == "ruong:rice:flowering-dry");
             dry.unwrap().active.stage.unwrap()
         };
         let date = |text: &str| text.parse::<NaiveDate>().unwrap();
@@ -432,7 +442,10 @@ mod tests {
         let mut own = shrimp.copy("htx-tom", "Tôm của hợp tác xã");
         assert_eq!(own.differences(shrimp), []);
         let based_on = own.based_on.clone().unwrap();
-        assert_eq!((based_on.preset.as_str(), based_on.version), ("whiteleg_shrimp", 1));
+        assert_eq!(
+            (based_on.preset.as_str(), based_on.version),
+            ("whiteleg_shrimp", 1)
+        );
         assert_eq!(own.title(Lang::En), "Tôm của hợp tác xã");
         assert_eq!(own.newer(), None);
         own.based_on.as_mut().unwrap().version = 0;
@@ -453,7 +466,12 @@ mod tests {
         assert_eq!(
             own.differences(shrimp),
             [
-                changed("oxygen-low", "when.below.clears_at", json!(4.5), json!(null)),
+                changed(
+                    "oxygen-low",
+                    "when.below.clears_at",
+                    json!(4.5),
+                    json!(null)
+                ),
                 changed("oxygen-low", "when.below.value", json!(4.0), json!(4.5)),
                 changed("oxygen-critical", "for_s", json!(900), json!(0)),
                 Difference::Removed { id: removed.id },

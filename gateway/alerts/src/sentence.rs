@@ -38,10 +38,7 @@ impl Rule {
         let end = self.values(words, &mut values);
         let duration = |seconds: u32| ("duration", words.duration(seconds));
 
-        let condition = fill(
-            words.condition(&self.when, self.channel.is_some()),
-            &values,
-        );
+        let condition = fill(words.condition(&self.when, self.channel.is_some()), &values);
         let held = match self.for_s {
             0 => String::new(),
             seconds => fill(words.held(), &[duration(seconds)]),
@@ -120,7 +117,10 @@ impl Rule {
             said += &fill(words.hours(), &values);
         }
         if let Some(season) = self.active.season {
-            let values = [("from", words.day(season.from)), ("to", words.day(season.to))];
+            let values = [
+                ("from", words.day(season.from)),
+                ("to", words.day(season.to)),
+            ];
             said += &fill(words.season(), &values);
         }
         if let Some(stage) = &self.active.stage {

@@ -1,7 +1,6 @@
 //! The task that watches: reads the journal behind its cursor, takes people's acts, lets time pass, and writes down what was
 //! said together with how far it has read.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::watcher::Watcher;
-use super::{Act, Alarms, CURSOR, book, offline, rules};
+use super::{Act, Alarms, CURSOR, book, measured, offline, rules};
 use crate::broker;
 use crate::clock::Clock;
 use crate::influx;
@@ -70,15 +69,8 @@ impl Follower {
         let (rules, state) = journal
             .read(|c| Ok((rules::in_force(c)?, book::state(c)?)))
             .await?;
-        let mut measured: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for latest in live.all() {
-            measured
-                .entry(latest.node)
-                .or_default()
-                .push(latest.channel);
-        }
         let now = clock.now();
-        let watcher = Watcher::new(known.now(), rules, measured, state, now);
+        let watcher = Watcher::new(known.now(), rules, measured(live), state, now);
         let (board, seen) = watch::channel(Arc::new(watcher.alarms()));
         let (sender, acts) = mpsc::channel(ACTS);
         let follower = Self {

@@ -12,6 +12,7 @@
 //! | file | what |
 //! |---|---|
 //! | `rules` | rules by version, with who and when |
+//! | `presets` | presets that people have made their own |
 //! | `places` | the registry as rules see it |
 //! | `watcher` | the engine's state, its readings and what it says |
 //! | `follow` | the task: journal, people, clock |
@@ -23,18 +24,25 @@ pub mod book;
 mod follow;
 mod offline;
 mod places;
+pub mod presets;
 pub mod rehearsal;
 pub mod rules;
 mod watcher;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sen_alerts::Rule;
+use sen_alerts::check::{Checked, Problem};
 use sen_alerts::engine::{Alarm, Subject};
+use sen_wire::Channel;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use follow::Follower;
 
-use crate::reading::Millis;
+use crate::live::Live;
+use crate::reading::{Millis, NodeNum};
+use crate::registry::Registry;
 
 /// The engine's cursor in the journal.
 pub const CURSOR: &str = "alarms";
@@ -44,6 +52,32 @@ pub const CURSOR: &str = "alarms";
 pub struct Alarms {
     board: watch::Receiver<Arc<Vec<Alarm>>>,
     acts: mpsc::Sender<Act>,
+}
+
+/// A rule as it would be in force, with what is odd about it, or everything that is wrong with it.
+///
+/// # Errors
+/// Every [`Problem`] at once.
+pub fn check(
+    rule: Rule,
+    known: &Registry,
+    live: &Live,
+    now: Millis,
+) -> Result<Checked, Vec<Problem>> {
+    let today = watcher::ZONE.local(now).date();
+    rule.checked_in(&places::places(known, &measured(live)), today)
+}
+
+/// What each node has measured so far.
+fn measured(live: &Live) -> BTreeMap<NodeNum, Vec<Channel>> {
+    let mut measured: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for latest in live.all() {
+        measured
+            .entry(latest.node)
+            .or_default()
+            .push(latest.channel);
+    }
+    measured
 }
 
 /// Somebody acts on an alarm.

@@ -3,15 +3,15 @@
 use sen_alerts::Rule;
 use sen_alerts::replay::{self, Episode, Summary};
 use sen_alerts::watch::Said;
-use sen_wire::Channel;
 use serde::Serialize;
 
+use super::measured;
 use super::offline::{LEARNED_FROM, said};
 use super::places::places;
 use super::watcher::ZONE;
 use crate::journal::{Journal, ReadError};
 use crate::live::Live;
-use crate::reading::{Millis, NodeNum};
+use crate::reading::Millis;
 use crate::registry::Registry;
 
 /// Alarms of one series that are shown one by one; the figures count them all.
@@ -48,13 +48,7 @@ pub async fn rehearse(
     rule: &Rule,
     (from, to): (Millis, Millis),
 ) -> Result<Rehearsed, ReadError> {
-    let mut measured = std::collections::BTreeMap::<NodeNum, Vec<Channel>>::new();
-    for latest in live.all() {
-        measured
-            .entry(latest.node)
-            .or_default()
-            .push(latest.channel);
-    }
+    let measured = measured(live);
     let mut all = Rehearsed {
         summary: Summary::default(),
         series: Vec::new(),

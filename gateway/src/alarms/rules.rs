@@ -2,7 +2,6 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use sen_alerts::Rule;
-use sen_alerts::check::Problem;
 use serde::Serialize;
 
 use crate::reading::Millis;
@@ -37,9 +36,6 @@ pub enum RuleError {
         /// The version in force.
         found: u32,
     },
-    /// It makes no sense.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Problems(Vec<Problem>),
     /// SQLite's.
     #[error("the rule can't be written")]
     Sqlite(#[from] rusqlite::Error),
@@ -48,7 +44,7 @@ pub enum RuleError {
 /// A change of a rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// What it shall be.
+    /// What it shall be: checked.
     pub rule: Rule,
     /// Whether it is switched on.
     pub awake: bool,
@@ -63,7 +59,7 @@ pub struct Change {
 /// # Errors
 /// [`RuleError`].
 pub fn put(c: &Connection, change: Change, now: Millis) -> Result<Kept, RuleError> {
-    let rule = change.rule.checked().map_err(RuleError::Problems)?;
+    let rule = change.rule;
     let kept = Kept {
         id: rule.id.clone(),
         version: next(c, &rule.id, change.base)?,

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::rule::Over;
 use crate::place::{Farm, Plot};
+use crate::rule::Over;
 use crate::text::Lang;
 
 fn rule(rest: &str) -> Rule {
@@ -45,12 +45,19 @@ fn sensible_rules_pass_as_they_are() {
         assert_eq!(checked.warnings, []);
     }
     assert!(rule(r#""when":"fault""#).checked().is_ok());
-    assert!(rule(r#""when":{"silent":{"after_s":60}}"#).checked().is_ok());
+    assert!(
+        rule(r#""when":{"silent":{"after_s":60}}"#)
+            .checked()
+            .is_ok()
+    );
 }
 
 #[test]
 fn values_need_a_channel() {
-    assert_eq!(refused(rule(r#""when":{"above":{"value":4}}"#)), Problem::NoChannel);
+    assert_eq!(
+        refused(rule(r#""when":{"above":{"value":4}}"#)),
+        Problem::NoChannel
+    );
     let unit = rule(r#""unit":"g/L","when":{"above":{"value":4}}"#);
     assert_eq!(refused(unit), Problem::NoChannel);
 }
@@ -84,13 +91,34 @@ fn what_can_never_fire_or_always_would_is_refused() {
 fn an_alarm_must_be_able_to_end() {
     let range = range("salinity");
     for (when, problem) in [
-        (r#"{"above":{"value":4,"clears_at":4.1}}"#, Problem::ClearsOnTheWrongSide),
-        (r#"{"below":{"value":4,"clears_at":3.9}}"#, Problem::ClearsOnTheWrongSide),
-        (r#"{"outside":{"low":1,"high":2,"hysteresis":-0.1}}"#, Problem::ClearsOnTheWrongSide),
-        (r#"{"above":{"value":4,"clears_at":-1}}"#, Problem::NeverEnds { range }),
-        (r#"{"below":{"value":4,"clears_at":50.5}}"#, Problem::NeverEnds { range }),
-        (r#"{"outside":{"low":49,"high":60,"hysteresis":5}}"#, Problem::NeverEnds { range }),
-        (r#"{"outside":{"low":1,"high":2,"hysteresis":0.6}}"#, Problem::BandTooNarrow),
+        (
+            r#"{"above":{"value":4,"clears_at":4.1}}"#,
+            Problem::ClearsOnTheWrongSide,
+        ),
+        (
+            r#"{"below":{"value":4,"clears_at":3.9}}"#,
+            Problem::ClearsOnTheWrongSide,
+        ),
+        (
+            r#"{"outside":{"low":1,"high":2,"hysteresis":-0.1}}"#,
+            Problem::ClearsOnTheWrongSide,
+        ),
+        (
+            r#"{"above":{"value":4,"clears_at":-1}}"#,
+            Problem::NeverEnds { range },
+        ),
+        (
+            r#"{"below":{"value":4,"clears_at":50.5}}"#,
+            Problem::NeverEnds { range },
+        ),
+        (
+            r#"{"outside":{"low":49,"high":60,"hysteresis":5}}"#,
+            Problem::NeverEnds { range },
+        ),
+        (
+            r#"{"outside":{"low":1,"high":2,"hysteresis":0.6}}"#,
+            Problem::BandTooNarrow,
+        ),
     ] {
         let rule = salinity(&format!(r#""when":{when}"#));
         assert_eq!(refused(rule), problem, "{when}");
@@ -101,16 +129,36 @@ fn an_alarm_must_be_able_to_end() {
 fn limits_in_the_wrong_order_and_nothings() {
     for (when, problem) in [
         (r#""when":{"outside":{"low":2,"high":2}}"#, Problem::Crossed),
-        (r#""when":{"rises":{"by":0,"within_s":60}}"#, Problem::Zero { field: "by" }),
-        (r#""when":{"falls":{"by":1,"within_s":0}}"#, Problem::Zero { field: "within_s" }),
-        (r#""when":{"swings":{"by":-1}}"#, Problem::Zero { field: "by" }),
-        (r#""when":{"silent":{"after_s":0}}"#, Problem::Zero { field: "after_s" }),
-        (r#""when":{"silent":{"after_s":9}},"for_s":1"#, Problem::Unneeded { field: "for_s" }),
+        (
+            r#""when":{"rises":{"by":0,"within_s":60}}"#,
+            Problem::Zero { field: "by" },
+        ),
+        (
+            r#""when":{"falls":{"by":1,"within_s":0}}"#,
+            Problem::Zero { field: "within_s" },
+        ),
+        (
+            r#""when":{"swings":{"by":-1}}"#,
+            Problem::Zero { field: "by" },
+        ),
+        (
+            r#""when":{"silent":{"after_s":0}}"#,
+            Problem::Zero { field: "after_s" },
+        ),
+        (
+            r#""when":{"silent":{"after_s":9}},"for_s":1"#,
+            Problem::Unneeded { field: "for_s" },
+        ),
         (
             r#""when":{"silent":{"after_s":9}},"clear_for_s":1"#,
-            Problem::Unneeded { field: "clear_for_s" },
+            Problem::Unneeded {
+                field: "clear_for_s",
+            },
         ),
-        (r#""unit":"g/L","when":"fault""#, Problem::Unneeded { field: "unit" }),
+        (
+            r#""unit":"g/L","when":"fault""#,
+            Problem::Unneeded { field: "unit" },
+        ),
     ] {
         assert_eq!(refused(salinity(when)), problem, "{when}");
     }
@@ -124,9 +172,15 @@ fn numbers_must_be_numbers() {
             value,
             clears_at: None,
         });
-        assert_eq!(refused(rule.clone()), Problem::NotANumber { field: "value" });
+        assert_eq!(
+            refused(rule.clone()),
+            Problem::NotANumber { field: "value" }
+        );
         rule.unit = Some("g/L".into());
-        assert_eq!(refused(rule.clone()), Problem::NotANumber { field: "value" });
+        assert_eq!(
+            refused(rule.clone()),
+            Problem::NotANumber { field: "value" }
+        );
         rule.unit = None;
     }
 }
@@ -139,19 +193,35 @@ fn units_are_converted_or_refused_with_those_that_would_do() {
     };
     let same = |channel: &str, when: &str| rule(&format!(r#""channel":"{channel}","when":{when}"#));
     assert_eq!(
-        checked("conductivity", "uS/cm", r#"{"above":{"value":1900,"clears_at":1700}}"#),
-        Ok(same("conductivity", r#"{"above":{"value":1.9,"clears_at":1.7}}"#))
+        checked(
+            "conductivity",
+            "uS/cm",
+            r#"{"above":{"value":1900,"clears_at":1700}}"#
+        ),
+        Ok(same(
+            "conductivity",
+            r#"{"above":{"value":1.9,"clears_at":1.7}}"#
+        ))
     );
     // Kelvins: limits have an offset, differences have none.
     assert_eq!(
-        checked("air_temperature", "K", r#"{"outside":{"low":293.15,"high":303.15,"hysteresis":2}}"#),
-        Ok(same("air_temperature", r#"{"outside":{"low":20,"high":30,"hysteresis":2}}"#))
+        checked(
+            "air_temperature",
+            "K",
+            r#"{"outside":{"low":293.15,"high":303.15,"hysteresis":2}}"#
+        ),
+        Ok(same(
+            "air_temperature",
+            r#"{"outside":{"low":20,"high":30,"hysteresis":2}}"#
+        ))
     );
     assert_eq!(
         checked("water_level", "m", r#"{"rises":{"by":0.2,"within_s":60}}"#),
         Ok(same("water_level", r#"{"rises":{"by":20,"within_s":60}}"#))
     );
-    let problem = refused(rule(r#""channel":"ph","unit":"mg/L","when":{"above":{"value":8}}"#));
+    let problem = refused(rule(
+        r#""channel":"ph","unit":"mg/L","when":{"above":{"value":8}}"#,
+    ));
     let units = vec!["[pH]", "pH"];
     let channel = "ph".parse().unwrap();
     assert_eq!(
@@ -162,15 +232,27 @@ fn units_are_converted_or_refused_with_those_that_would_do() {
             units
         }
     );
-    assert_eq!(problem.to_string(), "pH is not measured in mg/L: choose one of [pH], pH.");
+    assert_eq!(
+        problem.to_string(),
+        "pH is not measured in mg/L: choose one of [pH], pH."
+    );
 }
 
 #[test]
 fn a_rule_must_be_awake_at_some_time_for_long_enough() {
     for (active, problem) in [
-        (r#"{"hours":{"from":"06:00","to":"06:00"}}"#, Problem::NoHours),
-        (r#"{"season":{"from":"2026-02-02","to":"2026-02-01"}}"#, Problem::SeasonReversed),
-        (r#"{"stage":{"from_day":9,"to_day":8}}"#, Problem::StageReversed),
+        (
+            r#"{"hours":{"from":"06:00","to":"06:00"}}"#,
+            Problem::NoHours,
+        ),
+        (
+            r#"{"season":{"from":"2026-02-02","to":"2026-02-01"}}"#,
+            Problem::SeasonReversed,
+        ),
+        (
+            r#"{"stage":{"from_day":9,"to_day":8}}"#,
+            Problem::StageReversed,
+        ),
         (
             r#"{"stage":{"from_day":9,"to_day":10,"sown":"+262142-12-31"}}"#,
             Problem::StageBeyondCalendar,
@@ -197,7 +279,11 @@ fn npk_is_shown_and_not_alerted_on() {
     let channel: Channel = "soil_nitrogen".parse().unwrap();
     let text = r#""channel":"soil_nitrogen","when":{"above":{"value":100}}"#;
     assert_eq!(refused(rule(text)), Problem::Unreliable { channel });
-    assert!(rule(r#""channel":"soil_nitrogen","when":"fault""#).checked().is_ok());
+    assert!(
+        rule(r#""channel":"soil_nitrogen","when":"fault""#)
+            .checked()
+            .is_ok()
+    );
 }
 
 #[test]
@@ -211,10 +297,19 @@ fn texts_have_bounds() {
     assert!(with(&|r| (r.id, r.name) = (long(MAX_ID), Some(long(MAX_NAME)))).is_ok());
     let too_long = |field, most| Err(Problem::TooLong { field, most });
     assert_eq!(with(&|r| r.id = long(MAX_ID + 1)), too_long("id", MAX_ID));
-    assert_eq!(with(&|r| r.name = Some(long(MAX_NAME + 1))), too_long("name", MAX_NAME));
-    assert_eq!(with(&|r| r.over = Over::Farm(long(MAX_ID + 1))), too_long("over", MAX_ID));
+    assert_eq!(
+        with(&|r| r.name = Some(long(MAX_NAME + 1))),
+        too_long("name", MAX_NAME)
+    );
+    assert_eq!(
+        with(&|r| r.over = Over::Farm(long(MAX_ID + 1))),
+        too_long("over", MAX_ID)
+    );
     assert_eq!(with(&|r| r.id.clear()), Err(Problem::Empty { field: "id" }));
-    assert_eq!(with(&|r| r.name = Some(" ".into())), Err(Problem::Empty { field: "name" }));
+    assert_eq!(
+        with(&|r| r.name = Some(" ".into())),
+        Err(Problem::Empty { field: "name" })
+    );
     assert_eq!(with(&|r| r.id = "a b".into()), Err(Problem::BadId));
     assert_eq!(with(&|r| r.name = Some("a\nb".into())), Err(Problem::BadId));
 }
@@ -229,8 +324,11 @@ fn places() -> Places {
         };
         (id.to_owned(), plot)
     };
-    let channels: BTreeMap<Channel, bool> =
-        [("salinity".parse().unwrap(), true), ("ph".parse().unwrap(), false)].into();
+    let channels: BTreeMap<Channel, bool> = [
+        ("salinity".parse().unwrap(), true),
+        ("ph".parse().unwrap(), false),
+    ]
+    .into();
     Places {
         farms: [farm].into(),
         plots: [plot("ao", Some("2026-01-01")), plot("trống", None)].into(),
@@ -265,22 +363,37 @@ fn places_and_channels_that_are_not_there() {
     let mut elsewhere = above();
     elsewhere.over = Over::Plot("biển".into());
     let over = elsewhere.over.clone();
-    assert_eq!(in_places(elsewhere, &places), (false, vec![Problem::UnknownPlace { over }]));
+    assert_eq!(
+        in_places(elsewhere, &places),
+        (false, vec![Problem::UnknownPlace { over }])
+    );
 
     let mut empty = above();
     empty.over = Over::Plot("trống".into());
     let over = empty.over.clone();
-    assert_eq!(in_places(empty, &places), (true, vec![Problem::NoNodes { over }]));
+    assert_eq!(
+        in_places(empty, &places),
+        (true, vec![Problem::NoNodes { over }])
+    );
 
     let channel: Channel = "ph".parse().unwrap();
     let ph = || rule(r#""channel":"ph","when":{"above":{"value":8}}"#);
-    assert_eq!(in_places(ph(), &places), (false, vec![Problem::DeletedChannel { channel }]));
+    assert_eq!(
+        in_places(ph(), &places),
+        (false, vec![Problem::DeletedChannel { channel }])
+    );
     places.nodes[0].channels.remove(&channel);
-    assert_eq!(in_places(ph(), &places), (true, vec![Problem::NotMeasured { channel }]));
+    assert_eq!(
+        in_places(ph(), &places),
+        (true, vec![Problem::NotMeasured { channel }])
+    );
 
     places.plots.get_mut("ao").unwrap().deleted = true;
     let over = Over::Plot("ao".into());
-    assert_eq!(in_places(above(), &places), (false, vec![Problem::DeletedPlace { over }]));
+    assert_eq!(
+        in_places(above(), &places),
+        (false, vec![Problem::DeletedPlace { over }])
+    );
 }
 
 #[test]
@@ -294,9 +407,18 @@ fn seasons_and_stages_that_are_over() {
         with(r#"{"season":{"from":"2025-01-01","to":"2026-01-09"}}"#),
         (false, vec![Problem::SeasonPast])
     );
-    assert_eq!(with(r#"{"season":{"from":"2025-01-01","to":"2026-01-10"}}"#), (true, vec![]));
-    assert_eq!(with(r#"{"stage":{"from_day":0,"to_day":9}}"#), (true, vec![]));
-    assert_eq!(with(r#"{"stage":{"from_day":0,"to_day":8}}"#), (true, vec![Problem::StagePast]));
+    assert_eq!(
+        with(r#"{"season":{"from":"2025-01-01","to":"2026-01-10"}}"#),
+        (true, vec![])
+    );
+    assert_eq!(
+        with(r#"{"stage":{"from_day":0,"to_day":9}}"#),
+        (true, vec![])
+    );
+    assert_eq!(
+        with(r#"{"stage":{"from_day":0,"to_day":8}}"#),
+        (true, vec![Problem::StagePast])
+    );
     let mut unsown = places.clone();
     unsown.plots.get_mut("ao").unwrap().sown = None;
     let text = r#""when":{"above":{"value":4}},"active":{"stage":{"from_day":0,"to_day":9}}"#;
@@ -321,7 +443,10 @@ fn durations_are_held_against_the_interval() {
         interval_s,
     };
     let silent = |after_s: u32| format!(r#""when":{{"silent":{{"after_s":{after_s}}}}}"#);
-    assert_eq!(with(900, &silent(900)), (false, vec![shorter("after_s", 900)]));
+    assert_eq!(
+        with(900, &silent(900)),
+        (false, vec![shorter("after_s", 900)])
+    );
     let one_lost = Problem::OneLostMessage {
         node: node(),
         interval_s: 900,

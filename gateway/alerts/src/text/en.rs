@@ -184,9 +184,7 @@ impl Words for English {
     fn problem(&self, problem: &Problem) -> &'static str {
         match problem {
             Problem::NoChannel => "The rule does not say what is measured: choose a channel.",
-            Problem::Unit { .. } => {
-                "{channel} is not measured in {unit}: choose one of {units}."
-            }
+            Problem::Unit { .. } => "{channel} is not measured in {unit}: choose one of {units}.",
             Problem::NotANumber { .. } => "The {field} is not a number: type one.",
             Problem::NeverFires { .. } => {
                 "It can never fire: {channel} lies between {least} and {greatest}. Choose a limit within."

@@ -206,9 +206,7 @@ impl Words for Vietnamese {
             }
             Problem::Crossed => "Ngưỡng dưới không nhỏ hơn ngưỡng trên: hãy đổi chỗ hai ngưỡng.",
             Problem::Zero { .. } => "Giá trị của {field} phải lớn hơn 0: hãy nhập số lớn hơn.",
-            Problem::Unneeded { .. } => {
-                "Loại cảnh báo này không dùng {field}: hãy bỏ trống."
-            }
+            Problem::Unneeded { .. } => "Loại cảnh báo này không dùng {field}: hãy bỏ trống.",
             Problem::NoHours => {
                 "Giờ kết thúc trùng giờ bắt đầu nên cảnh báo không bao giờ hoạt động: hãy bỏ trống nếu muốn cả ngày."
             }
