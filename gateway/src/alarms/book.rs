@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use sen_alerts::engine::{GatewayPart, NodePart, Snapshot, Subject};
 use sen_alerts::quality::{Belief, Judge, Judged, Marks};
 use sen_alerts::replay::Episode;
@@ -249,25 +249,6 @@ pub fn doubts(
         Ok((r.get(0)?, names(r.get(1)?), r.get(2)?))
     })?
     .collect()
-}
-
-/// The marks of one reading, if there are any.
-///
-/// # Errors
-/// SQLite's.
-pub fn doubt_at(
-    c: &Connection,
-    node: NodeNum,
-    channel: Channel,
-    at: Millis,
-) -> rusqlite::Result<Option<(Vec<&'static str>, bool)>> {
-    c.prepare_cached(
-        "SELECT marks, believed FROM doubt WHERE node = ?1 AND channel = ?2 AND at = ?3",
-    )?
-    .query_row(params![node, channel.to_u16(), at], |r| {
-        Ok((names(r.get(0)?), r.get(1)?))
-    })
-    .optional()
 }
 
 #[cfg(test)]

@@ -21,11 +21,14 @@ use super::{BUSY, MIGRATIONS, OpenError, salvage, wal};
 pub(super) const AUTO_VACUUM: &str = "PRAGMA auto_vacuum = INCREMENTAL;";
 
 /// Tables that a start reads whole.
-const READ_AT_START: [&str; 11] = [
+const READ_AT_START: [&str; 14] = [
     "farm",
+    "farm_group",
     "plot",
     "node",
     "node_config",
+    "rule",
+    "alarm_state",
     "hello",
     "arrived",
     "day_account",

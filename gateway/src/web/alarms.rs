@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use sen_alerts::engine::{Alarm, Subject};
 use sen_alerts::rule::Level;
+use sen_wire::Channel;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -218,4 +219,57 @@ pub(super) async fn history(
         entry,
     };
     Ok(Json(entries.into_iter().map(told).collect()))
+}
+
+/// Which readings.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Range {
+    node: String,
+    channel: String,
+    /// First instant, ms UTC; a day before `to` if left out.
+    from: Option<Millis>,
+    /// The instant after the last, ms UTC; now if left out.
+    to: Option<Millis>,
+}
+
+/// A remarkable reading.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Doubted {
+    /// When it was taken, ms UTC.
+    at: Millis,
+    /// Why: `sentinel`, `range`, `spike`, `stuck`, `step`.
+    marks: Vec<&'static str>,
+    /// Whether it counts all the same.
+    believed: bool,
+}
+
+/// Readings of a channel that are remarkable, and whether they are believed: kept, marked, and if not believed left out of
+/// alarms.
+#[utoipa::path(get, path = "/api/v1/doubts", params(Range), responses((status = 200, body = Vec<Doubted>), (status = 400, body = ApiError), (status = 404, body = ApiError)))]
+pub(super) async fn doubts(
+    State(web): State<Web>,
+    Params(range): Params<Range>,
+) -> Answer<Vec<Doubted>> {
+    let node = web
+        .known
+        .now()
+        .node(&range.node)
+        .map(|node| node.num)
+        .ok_or_else(|| ApiError::not_found("no such node"))?;
+    let channel = Channel::parse(&range.channel)
+        .ok_or_else(|| ApiError::bad_request("no such channel; see /api/v1/latest for names"))?;
+    let to = range.to.unwrap_or_else(|| web.clock.now());
+    let from = range.from.unwrap_or(to - DAY_MS);
+    let all = web
+        .journal
+        .read(move |c| Ok(book::doubts(c, node, channel, from, to)?))
+        .await?;
+    let doubted = |(at, marks, believed)| Doubted {
+        at,
+        marks,
+        believed,
+    };
+    Ok(Json(all.into_iter().map(doubted).collect()))
 }

@@ -133,6 +133,7 @@ pub fn router(web: Web) -> Router {
         .routes(routes!(alarms::list))
         .routes(routes!(alarms::act))
         .routes(routes!(alarms::history))
+        .routes(routes!(alarms::doubts))
         .routes(routes!(rules::list, rules::put))
         .routes(routes!(rules::attempt))
         .routes(routes!(rules::versions, rules::delete))
