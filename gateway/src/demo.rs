@@ -125,6 +125,7 @@ fn register(dir: &std::path::Path, fleet: &sen_sim::Demo) -> anyhow::Result<Vec<
                 id: f.id.clone(),
                 name: f.name.clone(),
                 commune: Some(f.commune.clone()),
+                groups: Vec::new(),
             })
             .collect(),
         plot: fleet
@@ -136,6 +137,7 @@ fn register(dir: &std::path::Path, fleet: &sen_sim::Demo) -> anyhow::Result<Vec<
                 name: p.name.clone(),
                 crop: p.crop.clone(),
                 area_ha: p.area_ha,
+                sown: None,
             })
             .collect(),
         node: fleet

@@ -4,6 +4,7 @@
 //! [`broker`] (the doors) → [`ingest`] → [`journal`] → cursors: [`influx`], [`live`] → [`web`].
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod alarms;
 pub mod broker;
 pub mod clock;
 pub mod completeness;

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -34,6 +35,9 @@ pub struct Farm {
     pub name: String,
     /// Commune (xã, phường).
     pub commune: Option<String>,
+    /// Groups that it belongs to: a cooperative, a canal.
+    #[serde(default)]
+    pub groups: Vec<String>,
 }
 
 /// A plot of a farm.
@@ -50,6 +54,8 @@ pub struct Plot {
     pub crop: Option<String>,
     /// Area in hectares.
     pub area_ha: Option<f64>,
+    /// The day that its crop was sown, or its pond stocked.
+    pub sown: Option<NaiveDate>,
 }
 
 /// A node on a plot.
@@ -111,18 +117,28 @@ pub struct Registry {
 
 impl Registry {
     pub(crate) fn load(c: &Connection) -> rusqlite::Result<Self> {
+        let mut groups: HashMap<String, Vec<String>> = HashMap::new();
+        let mut rows = c.prepare_cached("SELECT farm, name FROM farm_group ORDER BY farm, name")?;
+        let mut rows = rows.query([])?;
+        while let Some(r) = rows.next()? {
+            groups.entry(r.get(0)?).or_default().push(r.get(1)?);
+        }
         let farms = c
             .prepare_cached("SELECT id, name, commune FROM farm ORDER BY id")?
             .query_map([], |r| {
+                let id: String = r.get(0)?;
                 Ok(Farm {
-                    id: r.get(0)?,
+                    groups: groups.remove(&id).unwrap_or_default(),
+                    id,
                     name: r.get(1)?,
                     commune: r.get(2)?,
                 })
             })?
             .collect::<Result<Vec<_>, _>>()?;
         let plots = c
-            .prepare_cached("SELECT id, farm, name, crop, area_ha FROM plot ORDER BY farm, id")?
+            .prepare_cached(
+                "SELECT id, farm, name, crop, area_ha, sown FROM plot ORDER BY farm, id",
+            )?
             .query_map([], |r| {
                 Ok(Plot {
                     id: r.get(0)?,
@@ -130,6 +146,9 @@ impl Registry {
                     name: r.get(2)?,
                     crop: r.get(3)?,
                     area_ha: r.get(4)?,
+                    sown: r
+                        .get::<_, Option<String>>(5)?
+                        .and_then(|day| day.parse().ok()),
                 })
             })?
             .collect::<Result<Vec<_>, _>>()?;
@@ -323,12 +342,19 @@ pub fn apply(c: &Connection, file: &RegistryFile) -> Result<Vec<Generated>, Regi
             "INSERT INTO farm (id, name, commune) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET name = ?2, commune = ?3",
             params![f.id, f.name, f.commune],
         )?;
+        c.execute("DELETE FROM farm_group WHERE farm = ?1", [&f.id])?;
+        for group in &f.groups {
+            c.execute(
+                "INSERT OR IGNORE INTO farm_group VALUES (?1, ?2)",
+                [&f.id, group],
+            )?;
+        }
     }
     for p in &file.plot {
         c.execute(
-            "INSERT INTO plot (id, farm, name, crop, area_ha) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (id) DO UPDATE SET farm = ?2, name = ?3, crop = ?4, area_ha = ?5",
-            params![p.id, p.farm, p.name, p.crop, p.area_ha],
+            "INSERT INTO plot (id, farm, name, crop, area_ha, sown) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (id) DO UPDATE SET farm = ?2, name = ?3, crop = ?4, area_ha = ?5, sown = ?6",
+            params![p.id, p.farm, p.name, p.crop, p.area_ha, p.sown.map(|day| day.to_string())],
         )?;
     }
     for n in &file.node {

@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::alarms::{self, Follower};
 use crate::broker::embedded::{Doors, Embedded};
 use crate::broker::external::Link;
 use crate::broker::identity::Identity;
@@ -133,9 +134,9 @@ impl Gateway {
         let clocks = ingest.clocks();
         let uncalibrated = ingest.uncalibrated();
         let cursors: &[&str] = if config.influx.is_some() {
-            &[influx::CURSOR]
+            &[alarms::CURSOR, influx::CURSOR]
         } else {
-            &[]
+            &[alarms::CURSOR]
         };
         journal
             .insist(async || journal.keep_cursors(cursors).await)
@@ -242,6 +243,21 @@ impl Gateway {
             }
             None => (None, None, None),
         };
+        let link = (door_mode == "external").then(|| state.clone());
+        let (follower, alarms) = journal
+            .insist(async || {
+                Follower::load(
+                    &journal,
+                    &known,
+                    &live,
+                    &clock,
+                    link.clone(),
+                    influx.clone(),
+                )
+                .await
+            })
+            .await?;
+        tasks.push(tokio::spawn(follower.run(rest.clone())));
         let operator = Arc::new(OperatorToken::load_or_make(&config.data_dir)?);
         let workbench = Arc::new(Workbench {
             door: Door {
@@ -259,6 +275,7 @@ impl Gateway {
             journal: journal.clone(),
             known: known.clone(),
             live,
+            alarms,
             refusals,
             clocks,
             uncalibrated,

@@ -30,7 +30,7 @@ mod snapshot;
 
 pub use clock::{JITTER, STALLED};
 pub use silence::{CROWD, HOLD};
-pub use snapshot::Snapshot;
+pub use snapshot::{GatewayPart, NodePart, Snapshot};
 
 /// How long after the last late reading a stretch is taken to be complete.
 pub const SETTLED: Millis = 600_000;

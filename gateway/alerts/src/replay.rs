@@ -2,7 +2,7 @@
 
 use std::ops::Add;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Millis;
 use crate::calendar::Zone;
@@ -10,7 +10,7 @@ use crate::rule::{Active, Condition, Hours, Rule};
 use crate::watch::{MAX_GAP, Said, State, Transition, Watch, Why};
 
 /// One alarm that would have been.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Episode {
     /// The first bad reading.
     pub since: Millis,

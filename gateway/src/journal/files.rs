@@ -21,12 +21,15 @@ use super::{BUSY, MIGRATIONS, OpenError, salvage, wal};
 pub(super) const AUTO_VACUUM: &str = "PRAGMA auto_vacuum = INCREMENTAL;";
 
 /// Tables that a start reads whole.
-const READ_AT_START: [&str; 12] = [
+const READ_AT_START: [&str; 15] = [
     "farm",
+    "farm_group",
     "plot",
     "node",
     "node_config",
     "refusal",
+    "rule",
+    "alarm_state",
     "hello",
     "arrived",
     "day_account",

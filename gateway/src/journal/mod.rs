@@ -74,17 +74,18 @@ const BUSY: Duration = Duration::from_secs(5);
 
 /// One step a version; a released one never changes. Each changes a table at least: it is by the tables that a file of a newer
 /// version is told from one whose version number is damaged.
-pub(crate) const MIGRATIONS: [&str; 4] = [
+pub(crate) const MIGRATIONS: [&str; 5] = [
     include_str!("schema.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
     include_str!("schema_4.sql"),
+    include_str!("schema_5.sql"),
 ];
 
 /// The version that has the ledger by day.
 pub(crate) const LEDGER_VERSION: i64 = 2;
 /// The version that has the registry as it is read now.
-pub(crate) const REGISTRY_VERSION: i64 = 4;
+pub(crate) const REGISTRY_VERSION: i64 = 5;
 
 /// The journal of one gateway. Cheap to clone; all clones are the same journal.
 #[derive(Debug, Clone)]

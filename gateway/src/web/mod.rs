@@ -1,5 +1,6 @@
 //! The phone page, the HTTP API and the metrics, on one listener.
 
+mod alarms;
 mod api;
 mod claim;
 mod dead_letters;
@@ -8,6 +9,7 @@ mod model;
 mod nodes;
 mod operator;
 mod page;
+mod rules;
 mod stream;
 mod system;
 
@@ -32,6 +34,7 @@ use utoipa_axum::routes;
 pub use nodes::flash::Workbench;
 pub use operator::OperatorToken;
 
+use crate::alarms::Alarms;
 use crate::broker;
 use crate::clock::Clock;
 use crate::influx;
@@ -62,6 +65,8 @@ pub struct Web {
     pub known: Known,
     /// Latest values.
     pub live: Live,
+    /// The alarms there are.
+    pub alarms: Alarms,
     /// What was refused.
     pub refusals: Arc<Refusals>,
     /// How the nodes' clocks stand.
@@ -133,6 +138,15 @@ pub fn router(web: Web) -> Router {
         .routes(routes!(nodes::orders::state, nodes::orders::change))
         .routes(routes!(nodes::orders::history))
         .routes(routes!(nodes::orders::channel, nodes::orders::calibrate))
+        .routes(routes!(alarms::list))
+        .routes(routes!(alarms::act))
+        .routes(routes!(alarms::history))
+        .routes(routes!(alarms::doubts))
+        .routes(routes!(rules::list, rules::put))
+        .routes(routes!(rules::attempt))
+        .routes(routes!(rules::versions, rules::delete))
+        .routes(routes!(rules::offer, rules::keep))
+        .routes(routes!(rules::plant))
         .routes(routes!(api::latest))
         .routes(routes!(api::history))
         .routes(routes!(ledger::all))

@@ -1,5 +1,7 @@
 //! All that an engine has to remember, as data: stored now and then, and given back after a start.
 
+use std::collections::BTreeMap;
+
 use sen_wire::Channel;
 use serde::{Deserialize, Serialize};
 
@@ -135,5 +137,64 @@ impl Engine {
                 });
             }
         }
+    }
+}
+
+/// The part of a snapshot that is about one node. Small, and changed only when the node was heard or a person acted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NodePart {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    node: Option<NodeLine>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    series: Vec<SeriesLine>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    watches: Vec<WatchLine>,
+}
+
+/// The part of a snapshot that is about the gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GatewayPart {
+    now: Millis,
+    gateway: Gateway,
+}
+
+impl Snapshot {
+    /// In parts that can be stored apart: most are as they were when the next snapshot is taken.
+    #[must_use]
+    pub fn split(self) -> (GatewayPart, BTreeMap<Node, NodePart>) {
+        let mut parts: BTreeMap<Node, NodePart> = BTreeMap::new();
+        for line in self.nodes {
+            let node = line.node;
+            parts.entry(node).or_default().node = Some(line);
+        }
+        for line in self.series {
+            parts.entry(line.node).or_default().series.push(line);
+        }
+        for line in self.watches {
+            parts.entry(line.node).or_default().watches.push(line);
+        }
+        let gateway = GatewayPart {
+            now: self.now,
+            gateway: self.gateway,
+        };
+        (gateway, parts)
+    }
+
+    /// The whole of its parts.
+    #[must_use]
+    pub fn join(gateway: GatewayPart, parts: impl IntoIterator<Item = NodePart>) -> Self {
+        let mut whole = Self {
+            now: gateway.now,
+            nodes: Vec::new(),
+            series: Vec::new(),
+            watches: Vec::new(),
+            gateway: gateway.gateway,
+        };
+        for part in parts {
+            whole.nodes.extend(part.node);
+            whole.series.extend(part.series);
+            whole.watches.extend(part.watches);
+        }
+        whole
     }
 }

@@ -313,8 +313,13 @@ pub(super) fn delete_blocks(c: &Connection, keys: &[(NodeNum, u16, i64)]) -> rus
     let mut delete = c.prepare_cached(
         "DELETE FROM block WHERE node = ?1 AND channel = ?2 AND day = ?3 RETURNING length(body)",
     )?;
+    let mut doubts = c.prepare_cached(
+        "DELETE FROM doubt WHERE node = ?1 AND channel = ?2 AND at >= ?3 AND at < ?4",
+    )?;
     let mut gone = 0;
     for (node, channel, day) in keys {
+        let start = day.saturating_mul(DAY_MS);
+        doubts.execute(params![node, channel, start, start.saturating_add(DAY_MS)])?;
         // All rows are asked for, or the statement does not run to its end.
         let mut rows = delete.query(params![node, channel, day])?;
         while let Some(r) = rows.next()? {
@@ -353,7 +358,7 @@ const ASIDE: Millis = 365 * DAY_MS;
 /// Rows of such a table deleted in one transaction.
 const ASIDE_ROWS: i64 = 1_000;
 
-pub(super) const BOUNDED: [Bounded; 2] = [
+pub(super) const BOUNDED: [Bounded; 3] = [
     Bounded {
         name: "dead_letter",
         rows: 10_000,
@@ -361,6 +366,10 @@ pub(super) const BOUNDED: [Bounded; 2] = [
     Bounded {
         name: "set_aside",
         rows: 1_000,
+    },
+    Bounded {
+        name: "alarm_event",
+        rows: 100_000,
     },
 ];
 

@@ -58,6 +58,7 @@ impl Found<'_> {
                 Text(plot),
                 Null,
                 Null,
+                Null,
             ];
             self.take(&TABLES[PLOT], (0, row));
         }

@@ -65,9 +65,9 @@ pub(super) const FARM: usize = 0;
 pub(super) const PLOT: usize = 1;
 pub(super) const NODE: usize = 2;
 /// In an order in which references hold.
-pub(super) static TABLES: [Table; 17] = [
+pub(super) static TABLES: [Table; 23] = [
     Table::of("farm", 3).small(),
-    Table::of("plot", 5).small(),
+    Table::of("plot", 5).grown_to(6).small(),
     Table::of("node", 5).grown_to(7).id_first().small(),
     Table::of("claim", 5).id_first().small(),
     Table::of("node_config", 5).index().small(),
@@ -83,6 +83,12 @@ pub(super) static TABLES: [Table; 17] = [
     Table::of("retained", 3),
     Table::of("dead_letter", 5).id_first(),
     Table::of("damage", 8).id_first(),
+    Table::of("farm_group", 2).index().small(),
+    Table::of("rule", 6).index().small(),
+    Table::of("preset", 5).index().small(),
+    Table::of("alarm_state", 2).id_first(),
+    Table::of("alarm_event", 6).id_first(),
+    Table::of("doubt", 5).index(),
 ];
 
 pub(super) fn table(name: &str) -> Option<&'static Table> {
@@ -144,7 +150,25 @@ pub(super) fn table_of(columns: &[Value]) -> Option<&'static Table> {
             Text(_),
             Text(_) | Null,
             Real(_) | Integer(_) | Null,
+        ]
+        | [
+            Text(_),
+            Text(_),
+            Text(_),
+            Text(_) | Null,
+            Real(_) | Integer(_) | Null,
+            Text(_) | Null,
         ] => "plot",
+        [Text(_), Text(_)] => "farm_group",
+        [
+            Text(_),
+            Integer(_),
+            Integer(_),
+            Text(_),
+            Integer(_),
+            Text(_) | Null,
+        ] => "rule",
+        [Text(_), Integer(_), Integer(_), Text(_), Text(_) | Null] => "preset",
         [Text(_), Text(_), Text(_) | Null] => "farm",
         [Text(name), Integer(_)]
             if ["head", "folded_upto", "ledger_upto", "registry"].contains(&name.as_str())
@@ -256,6 +280,7 @@ pub(super) fn fits(name: &str, columns: &[Value]) -> bool {
                 Text(_),
                 Text(_) | Null,
                 Real(_) | Integer(_) | Null,
+                Text(_) | Null,
             ],
         ) => sen_wire::id::check_id(id).is_ok() && sen_wire::id::check_id(farm).is_ok(),
         ("farm", [Text(id), Text(_), Text(_) | Null]) => sen_wire::id::check_id(id).is_ok(),
@@ -307,7 +332,7 @@ pub(super) fn fits(name: &str, columns: &[Value]) -> bool {
 pub(super) fn key(name: &str, columns: &[Value]) -> String {
     let n = match name {
         "arrived" => 3,
-        "day_account" | "node_config" | "refusal" => 2,
+        "day_account" | "node_config" | "refusal" | "farm_group" | "rule" | "preset" => 2,
         _ => 1,
     };
     columns

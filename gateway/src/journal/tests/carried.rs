@@ -9,7 +9,7 @@ use super::farm;
 use crate::journal::released::unpacked;
 use crate::journal::{Files, Journal, MIGRATIONS, cursor, salvage};
 
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 21] = [
     "farm",
     "plot",
     "node",
@@ -25,6 +25,12 @@ const TABLES: [&str; 15] = [
     "cursor",
     "retained",
     "dead_letter",
+    "farm_group",
+    "rule",
+    "preset",
+    "alarm_state",
+    "alarm_event",
+    "doubt",
 ];
 
 /// Something in the tables that the released journals leave empty; the gap that it made, of rows that the log still has.
@@ -69,6 +75,18 @@ fn fill(dir: &Path, version: usize) -> cursor::Gap {
             .unwrap();
         }
     }
+    if version >= 5 {
+        c.execute_batch(
+            "UPDATE plot SET sown = '2026-11-01';
+             INSERT INTO farm_group SELECT id, 'a canal' FROM farm;
+             INSERT INTO rule VALUES ('salt', 1, 5, 'a cooperative', 1, '{}'), ('salt', 2, 6, 'a cooperative', 0, NULL);
+             INSERT INTO preset VALUES ('rice-own', 1, 5, 'a cooperative', '{}');
+             INSERT INTO alarm_state VALUES (0, '{}'), (1, '{}');
+             INSERT INTO alarm_event VALUES (7, 5, 6, 'salt', 1, '{}'), (8, 5, 6, NULL, NULL, '{}');
+             INSERT INTO doubt VALUES (1, 17, 5, 4, 0), (1, 17, 6, 16, 1);",
+        )
+        .unwrap();
+    }
     gap
 }
 
@@ -77,6 +95,7 @@ fn since(table: &str) -> usize {
     match table {
         "day_account" => 2,
         "claim" | "node_config" | "refusal" => 4,
+        "farm_group" | "rule" | "preset" | "alarm_state" | "alarm_event" | "doubt" => 5,
         _ => 1,
     }
 }
