@@ -86,9 +86,17 @@ step "firmware for the boards"
 scripts/firmware-targets.sh
 scripts/firmware-boards.sh
 
+step "no panic from outside input"
+scripts/no-panic.sh
+
+step "boards' images"
+scripts/firmware-boards.sh
+
 step "cargo nextest"
 if [ -n "$nightly" ]; then
     SEN_NIGHTLY=1 cargo nextest run --workspace --locked --profile nightly
+    step "fuzzing"
+    scripts/fuzz.sh 60
 else
     cargo nextest run --workspace --locked
 fi

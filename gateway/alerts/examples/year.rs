@@ -80,19 +80,16 @@ fn run(columns: &[Series], rules: &[Rule], believe_all: bool) -> Run {
         .min()
         .unwrap();
     let mut engine = Engine::new(Zone::UTC, start);
-    engine.node(NODE, 3 * HOUR, start);
+    engine.node(NODE, "estuary", 3 * HOUR, start);
     let key = |q: Quantity| Key {
         node: NODE,
         channel: Channel::first(q),
     };
-    for rule in rules {
-        engine.watch(
-            &Arc::new(rule.clone()),
-            key(rule.channel.unwrap().quantity()),
-            None,
-            start,
-        );
-    }
+    let rules: Vec<_> = rules
+        .iter()
+        .map(|rule| (NODE, Arc::new(rule.clone())))
+        .collect();
+    engine.rules(&rules, start, &mut Vec::new());
     let mut by_time: BTreeMap<Millis, Vec<(Quantity, f64)>> = BTreeMap::new();
     for column in columns {
         for row in &column.rows {

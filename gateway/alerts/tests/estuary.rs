@@ -51,9 +51,9 @@ fn walk(file: &str) -> (BTreeMap<(&'static str, Millis), Looked>, Vec<Millis>) {
         channel: Channel::first(q),
     };
     let mut engine = Engine::new(Zone::UTC, 0);
-    engine.node(1, 3 * 3_600_000, 0);
-    engine.watch(&Arc::new(rule), series(Quantity::DissolvedOxygen), None, 0);
     let (mut words, mut raised, mut out) = (BTreeMap::new(), Vec::new(), Vec::new());
+    engine.node(1, "estuary", 3 * 3_600_000, 0);
+    engine.rules(&[(1, Arc::new(rule))], 0, &mut out);
     for record in reader.records() {
         let record = record.unwrap();
         let at = chrono::NaiveDateTime::parse_from_str(&record[0], "%Y-%m-%d %H:%M:%S").unwrap();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, params};
 use sen_alerts::engine::{GatewayPart, NodePart, Snapshot, Subject};
+use sen_alerts::quality::company::Company;
 use sen_alerts::quality::{Belief, Judge, Judged, Marks};
 use sen_alerts::replay::Episode;
 use sen_alerts::watch::Transition;
@@ -77,7 +78,7 @@ impl Doubt {
 }
 
 /// Names of the marks in the order of their bits: an order that never changes.
-const MARKS: [&str; 5] = ["sentinel", "range", "spike", "stuck", "step"];
+const MARKS: [&str; 6] = ["sentinel", "range", "spike", "stuck", "step", "company"];
 
 fn bits(marks: Marks) -> u8 {
     [
@@ -86,6 +87,7 @@ fn bits(marks: Marks) -> u8 {
         marks.spike,
         marks.stuck,
         marks.step,
+        marks.company,
     ]
     .iter()
     .enumerate()
@@ -109,6 +111,9 @@ pub(super) struct Remembered {
     /// By channel, as a stored number.
     #[serde(default)]
     pub(super) judges: BTreeMap<u16, Judge>,
+    /// How believable its probes are together.
+    #[serde(default)]
+    pub(super) company: Company,
 }
 
 /// All that is remembered.
@@ -116,6 +121,7 @@ pub(super) struct Remembered {
 pub(super) struct State {
     pub(super) snapshot: Option<Snapshot>,
     pub(super) judges: HashMap<(NodeNum, u16), Judge>,
+    pub(super) company: HashMap<NodeNum, Company>,
 }
 
 /// One step of the watch, to be written as a whole.
@@ -180,6 +186,7 @@ pub(super) fn state(c: &Connection) -> rusqlite::Result<State> {
         } else {
             serde_json::from_str(&body).map(|remembered: Remembered| {
                 parts.push(remembered.engine);
+                state.company.insert(node, remembered.company);
                 let judges = remembered.judges.into_iter();
                 state
                     .judges
@@ -263,6 +270,7 @@ mod tests {
             spike: true,
             stuck: true,
             step: true,
+            company: true,
         };
         assert_eq!(names(bits(all)), MARKS);
         let stuck = Marks {

@@ -7,6 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use sen_alerts::engine::{Alarm, Engine, Output, Series, Subject};
+use sen_alerts::quality::company::Company;
 use sen_alerts::quality::{Belief, Judge, Judged};
 use sen_alerts::watch::Said;
 use sen_alerts::{Rule, calendar::Zone};
@@ -35,6 +36,7 @@ pub(super) struct Late {
 pub(super) struct Watcher {
     engine: Engine,
     judges: HashMap<Series, Judge>,
+    company: HashMap<NodeNum, Company>,
     known: Arc<Registry>,
     rules: Vec<Kept>,
     measured: BTreeMap<NodeNum, Vec<Channel>>,
@@ -62,6 +64,7 @@ impl Watcher {
         let mut watcher = Self {
             engine: Engine::new(ZONE, now),
             judges: HashMap::new(),
+            company: state.company,
             known,
             rules,
             measured,
@@ -94,6 +97,7 @@ impl Watcher {
             if known.node_num(node.num).is_none() {
                 self.engine.remove_node(node.num, now, &mut out);
                 self.judges.retain(|series, _| series.node != node.num);
+                self.company.remove(&node.num);
                 self.measured.remove(&node.num);
             }
         }
@@ -169,6 +173,10 @@ impl Watcher {
             value,
             &mut judged,
         );
+        let company = self.company.entry(series.node).or_default();
+        for judged in &mut judged {
+            company.take(series.channel, judged);
+        }
         let doubt = |judged| Doubt::of(series.node, series.channel, judged);
         self.doubts.extend(judged.iter().filter_map(doubt));
         judged
@@ -301,6 +309,9 @@ impl Watcher {
         for (series, judge) in &self.judges {
             let part = remembered.entry(series.node).or_default();
             part.judges.insert(series.channel.to_u16(), judge.clone());
+        }
+        for (node, company) in &self.company {
+            remembered.entry(*node).or_default().company = company.clone();
         }
         let mut bodies: BTreeMap<NodeNum, String> = remembered
             .iter()
