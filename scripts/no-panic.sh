@@ -73,7 +73,7 @@ left=$(wc -l <"$work/calls")
 paste "$work/calls" "$work/chains" | awk -v floats="$floats" '
     # Excused is what floats do themselves, not what they call of ours.
     { ours = index($0, "/firmware/"); if (match($0, floats) && (!ours || RSTART < ours)) next; print }' | sort -u -k2 |
-    sed -E "s|$PWD/||g; s|[^ ]*/registry/src/[^/]*/||g; s|[^ ]*/library/core/|core/|g" |
+    sed -E "s|$PWD/||g; s|[^[:space:]]*/registry/src/[^/]*/||g; s|[^[:space:]]*/library/core/|core/|g" |
     awk -F'\t' '{ printf "%s\n    in %s\n    at %s\n", $3, $2, $4 }' >"$work/found"
 if [ -s "$work/found" ]; then
     cat "$work/found"

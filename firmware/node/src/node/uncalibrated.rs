@@ -19,12 +19,13 @@ impl Uncalibrated {
     /// Keeps a sweep's raw numbers, in place of those of the sweep before.
     pub(super) fn take(&mut self, now: u64, config: &NodeConfig, samples: &Samples) {
         self.at = now;
-        self.raw = samples
-            .as_slice()
-            .iter()
-            .filter(|s| s.raw && config.calibration(s.channel).is_none())
-            .copied()
-            .collect();
+        self.raw.clear();
+        for sample in samples.as_slice() {
+            if sample.raw && config.calibration(sample.channel).is_none() {
+                // There is room: a sweep has no more.
+                let _ = self.raw.push(*sample);
+            }
+        }
     }
 
     /// Writes what was not sent yet to the front of `buffer`; answers its length. Their time is how long ago it was: that needs
