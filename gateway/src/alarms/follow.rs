@@ -25,6 +25,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const ROWS: usize = 2_000;
 /// Without anything said the state goes to disk this often: so far back a start begins.
 const CHECKPOINT: Millis = 60_000;
+/// A doubtful reading is marked within this time: people look at the chart.
+const MARKED_WITHIN: Millis = 5_000;
 /// Doubtful readings that may wait in memory.
 const DOUBTS: usize = 10_000;
 /// A database is called away when it has taken nothing for this long.
@@ -147,7 +149,12 @@ impl Follower {
                 .is_none_or(|store| self.takes(store, now));
             self.watcher.outside(link, store, now);
         }
-        let due = (self.clock.now() - self.saved_at).abs() >= CHECKPOINT;
+        let wait = if self.watcher.doubts() > 0 {
+            MARKED_WITHIN
+        } else {
+            CHECKPOINT
+        };
+        let due = (self.clock.now() - self.saved_at).abs() >= wait;
         if self.watcher.has_said() || due || !self.waiting.is_empty() {
             self.save().await;
         }
