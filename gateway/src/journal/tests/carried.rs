@@ -81,9 +81,9 @@ fn fill(dir: &Path, version: usize) -> cursor::Gap {
              INSERT INTO farm_group SELECT id, 'a canal' FROM farm;
              INSERT INTO rule VALUES ('salt', 1, 5, 'a cooperative', 1, '{}'), ('salt', 2, 6, 'a cooperative', 0, NULL);
              INSERT INTO preset VALUES ('rice-own', 1, 5, 'a cooperative', '{}');
-             INSERT INTO alarm_state VALUES (0, '{}'), (1, '{}');
+             INSERT INTO alarm_state VALUES (900, '{}'), (901, '{}');
              INSERT INTO alarm_event VALUES (7, 5, 6, 'salt', 1, '{}'), (8, 5, 6, NULL, NULL, '{}');
-             INSERT INTO doubt VALUES (1, 17, 5, 4, 0), (1, 17, 6, 16, 1);",
+             INSERT OR IGNORE INTO doubt VALUES (1, 17, 5, 4, 0), (1, 17, 6, 16, 1);",
         )
         .unwrap();
     }
