@@ -6,7 +6,7 @@ use crate::reading::DAY_MS;
 
 const NOW: Millis = 1_790_000_000_000;
 const FARM: &str =
-    "INSERT INTO farm VALUES ('f', 'F', NULL); INSERT INTO plot VALUES ('p', 'f', 'P', NULL, NULL, NULL);
+    "INSERT INTO farm VALUES ('f', 'F', NULL); INSERT INTO plot (id, farm, name) VALUES ('p', 'f', 'P');
      INSERT INTO node (num, id, plot, name, secret) VALUES (1, 'n', 'p', 'N', zeroblob(32));";
 
 fn node() -> std::sync::Arc<Node> {
