@@ -153,6 +153,24 @@ mod tests {
     }
 
     #[test]
+    fn a_little_better_is_not_better() {
+        let mut skill = Skill::new(1_000_000_000, 4);
+        for n in 0..4 {
+            skill.settle(said(n, 1.9), 0.0);
+        }
+        assert!(!skill.earned());
+    }
+
+    #[test]
+    fn a_lucky_half_is_no_skill() {
+        let mut skill = Skill::new(1_000_000_000, 4);
+        for model in [0.1, 0.1, 2.5, 2.5] {
+            skill.settle(said(0, model), 0.0);
+        }
+        assert!(skill.errors().beats_both(BETTER) && !skill.earned());
+    }
+
+    #[test]
     fn a_tie_with_the_better_baseline_earns_nothing() {
         let mut skill = Skill::new(1_000_000_000, 1);
         skill.settle(said(0, 2.0), 0.0);

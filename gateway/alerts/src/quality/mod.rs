@@ -226,7 +226,10 @@ impl Judge {
         if waiting >= needed && (agrees || waiting >= 2) {
             // It stays: the water did that.
             self.settle_by(quantity, value, far.limit, false, out);
-            return Weighed::Believe;
+            if agrees {
+                return Weighed::Believe;
+            }
+            // But this one lies elsewhere again.
         }
         Weighed::Wait
     }
@@ -242,15 +245,17 @@ impl Judge {
         out: &mut Vec<Judged>,
     ) {
         let mut before = self.excursions.last().unwrap_or(value);
-        if !near {
-            self.excursions.moved();
-        }
+        let mut moved = near;
         while let Some(first) = self.held.front().copied() {
             let height = (first.value - before).abs();
             let together = |held: &&Held| (held.value - first.value).abs() <= TOGETHER * height;
             let standing = self.held.iter().take_while(together).count().max(1);
             let after = self.held.get(standing).map_or(value, |held| held.value);
             let spike = (after - before).abs() <= (TAIL * height).max(limit / 2.0);
+            if !spike && !moved {
+                self.excursions.moved();
+                moved = true;
+            }
             for held in self.held.drain(..standing).collect::<Vec<_>>() {
                 let what = if spike {
                     Settled::Spike
@@ -305,7 +310,6 @@ impl Judge {
         self.settle(quantity, out, Settled::Spike);
         self.excursions.interrupted();
         self.rest.interrupted();
-        self.levels.interrupted();
         self.failing = 0;
     }
 

@@ -2,7 +2,7 @@
 //!
 //! It is seen two hours (of quarters) later, when as many readings lie on either side: their medians differ by far more than
 //! either side moves, most of it happened between two readings, and the series is afterwards as quiet as it was before. A
-//! front or a storm is not quiet afterwards. The reading that shows it is marked; it is believed, as the ones before.
+//! front or a storm is not quiet afterwards. A gap in the readings changes nothing: service is a gap with a step. The reading that shows it is marked; it is believed, as the ones before.
 
 use std::collections::VecDeque;
 
@@ -46,9 +46,6 @@ impl Levels {
             .max(TIMES * quiet);
         shift.abs() >= enough && moved_after <= 1.5 * quiet && (first - last) / shift >= 0.7
     }
-
-    /// Readings stopped for a while. Service is a gap with a step: the levels on either side stay comparable.
-    pub fn interrupted(&mut self) {}
 }
 
 /// Median and range of a side.
