@@ -178,6 +178,7 @@ impl Gateway {
             config.keep,
             clock.clone(),
             disk.clone(),
+            &[alarms::CURSOR],
         )
         .map_err(|source| OpenError::Directory {
             path: config.data_dir.clone(),

@@ -63,12 +63,15 @@ async fn full_and_freed_again_loses_nothing_and_says_so_everywhere() -> Result<(
         Ok(Some(()))
     })
     .await?;
+    // What was stored before is still on its way to the nodes.
+    tokio::time::sleep(Duration::from_secs(1)).await;
     // No receipt and no PUBACK from now on, and it can even be started anew.
     let before = (received(&devices), acked(&devices));
     tokio::time::sleep(Duration::from_secs(3)).await;
     ensure!(
         before == (received(&devices), acked(&devices)),
-        "{before:?}"
+        "{before:?}, then {:?}",
+        (received(&devices), acked(&devices))
     );
     let said = sen.process().stderr();
     ensure!(said.matches("the disk is full").count() == 1, "{said}");
@@ -77,7 +80,8 @@ async fn full_and_freed_again_loses_nothing_and_says_so_everywhere() -> Result<(
     tokio::time::sleep(Duration::from_secs(3)).await;
     ensure!(
         before == (received(&devices), acked(&devices)),
-        "{before:?}"
+        "{before:?}, then {:?}",
+        (received(&devices), acked(&devices))
     );
     let health = sen.http().json("/api/v1/health").await?;
     ensure!(health["status"] == "failing", "{health}");

@@ -25,6 +25,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const ROWS: usize = 2_000;
 /// Without anything said the state goes to disk this often: so far back a start begins.
 const CHECKPOINT: Millis = 60_000;
+/// After as many rows, too: a short disk gives up the oldest, and those are then behind the cursor.
+const CHECKPOINT_ROWS: i64 = 2_000;
 /// A doubtful reading is marked within this time: people look at the chart.
 const MARKED_WITHIN: Millis = 5_000;
 /// Doubtful readings that may wait in memory.
@@ -48,6 +50,8 @@ pub struct Follower {
     board: watch::Sender<Arc<Vec<Alarm>>>,
     /// The last row that was judged.
     at: i64,
+    /// Where it stood, and when, as it was last written down.
+    saved: i64,
     saved_at: Millis,
     started_at: Millis,
     /// Who waits for the next step to be on disk.
@@ -85,6 +89,7 @@ impl Follower {
             acts,
             board,
             at,
+            saved: at,
             saved_at: now,
             started_at: now,
             waiting: Vec::new(),
@@ -154,7 +159,8 @@ impl Follower {
         } else {
             CHECKPOINT
         };
-        let due = (self.clock.now() - self.saved_at).abs() >= wait;
+        let due = (self.clock.now() - self.saved_at).abs() >= wait
+            || self.at - self.saved >= CHECKPOINT_ROWS;
         if self.watcher.has_said() || due || !self.waiting.is_empty() {
             self.save().await;
         }
@@ -223,7 +229,7 @@ impl Follower {
         match stored {
             Ok(()) => {
                 self.watcher.stored(&step);
-                self.saved_at = now;
+                (self.saved, self.saved_at) = (at, now);
                 let alarms = self.watcher.alarms();
                 self.board.send_if_modified(|board| {
                     let changed = **board != alarms;

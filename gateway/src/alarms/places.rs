@@ -52,10 +52,10 @@ pub(super) fn places(known: &Registry, measured: &BTreeMap<NodeNum, Vec<Channel>
 }
 
 /// How long the readings of a node may be on their way and still be live: it sends them together, and one may wait for the
-/// next before it is believed.
+/// next two before it is believed.
 pub(super) fn patience(node: &Node) -> Millis {
     config(node).map_or(UNKNOWN_RHYTHM, |config| {
-        let seconds = i64::from(config.send_every_s) + 2 * i64::from(config.sample_every_s);
+        let seconds = i64::from(config.send_every_s) + 3 * i64::from(config.sample_every_s);
         seconds * 1000 + SLACK
     })
 }

@@ -154,6 +154,8 @@ pub struct Retention {
     clock: Clock,
     reserve: Reserve,
     status: SharedStatus,
+    /// Readers of the log that are no sinks: nothing of theirs leaves the gateway.
+    own: &'static [&'static str],
     full_since: Option<Millis>,
     oldest: Option<i64>,
     oldest_looked: Option<Millis>,
@@ -175,7 +177,8 @@ pub fn make_way(dir: &Path) {
 }
 
 impl Retention {
-    /// For a journal in `dir`. If there is next to no room, readings are held off from the start.
+    /// For a journal in `dir`. Of its readers those in `own` are no sinks: they are in no report. If there is next to no
+    /// room, readings are held off from the start.
     ///
     /// # Errors
     /// The file system can't be asked for its room.
@@ -185,6 +188,7 @@ impl Retention {
         keep: Keep,
         clock: Clock,
         status: SharedStatus,
+        own: &'static [&'static str],
     ) -> std::io::Result<Self> {
         let reserve = Reserve::in_dir(dir)?;
         let mut retention = Self {
@@ -194,6 +198,7 @@ impl Retention {
             clock,
             reserve,
             status,
+            own,
             full_since: None,
             oldest: None,
             oldest_looked: None,
@@ -340,6 +345,12 @@ impl Retention {
     async fn give_up(&self, now: Millis) -> Result<u64, Trouble> {
         let (lost, gone) = self.journal.write(move |c| sql::give_up(c, now)).await?;
         for (cursor, rows, readings) in lost {
+            if self.own.contains(&cursor.as_str()) {
+                tracing::warn!(
+                    "{cursor}: {readings} readings went for lack of room before it was written down that they have been seen"
+                );
+                continue;
+            }
             tracing::error!(
                 "{cursor}: {readings} readings ({rows} uplinks) given up for lack of room: it will never get them; they are in the history here"
             );
@@ -459,6 +470,7 @@ impl Retention {
         let cursors = file
             .cursors
             .iter()
+            .filter(|c| !self.own.contains(&c.name.as_str()))
             .map(|c| self.waiting(c, scene, limits, hours_left, now, &mut problems))
             .collect();
         let status = Status {

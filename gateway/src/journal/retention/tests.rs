@@ -165,7 +165,15 @@ impl Farm {
     fn retention(&self, keep: Keep) -> Retention {
         let clock = Clock::from_fn(|| NOW, || 0);
         let status = SharedStatus::default();
-        Retention::new(self.journal.clone(), self.dir.path(), keep, clock, status).unwrap()
+        Retention::new(
+            self.journal.clone(),
+            self.dir.path(),
+            keep,
+            clock,
+            status,
+            &["watch"],
+        )
+        .unwrap()
     }
 
     async fn numbers(&self, sql: &'static str) -> Vec<i64> {
@@ -267,7 +275,7 @@ async fn size_takes_the_oldest_days_and_no_row_that_a_sink_needs() {
 
 #[tokio::test]
 async fn the_oldest_unsent_rows_are_given_up_with_an_exact_account() {
-    let mut farm = Farm::new(&["influx", "other"]).await;
+    let mut farm = Farm::new(&["influx", "other", "watch"]).await;
     for _ in 0..7 {
         // In one go, and in this order: one at a time each would be a commit of its own.
         let uplinks: Vec<Uplink> = (0..500)
@@ -341,7 +349,8 @@ async fn the_oldest_unsent_rows_are_given_up_with_an_exact_account() {
         lost,
         [
             ("influx", 4_900, 19_600, 2_050),
-            ("other", 5_000, 20_000, 2_050)
+            ("other", 5_000, 20_000, 2_050),
+            ("watch", 5_000, 20_000, 2_050)
         ]
     );
     let given_up = file.cursors[0].given_up;
@@ -376,6 +385,9 @@ async fn the_oldest_unsent_rows_are_given_up_with_an_exact_account() {
         "{:?}",
         status.problems
     );
+    // A reader within the gateway is no sink.
+    let sinks: Vec<&str> = status.cursors.iter().map(|c| c.name.as_str()).collect();
+    assert!(sinks == ["influx", "other"] && !said("watch"), "{sinks:?}");
     assert_eq!(farm.journal.account(1).missing, 0);
 }
 
