@@ -103,9 +103,9 @@ pub(super) fn encode(key: &Key, readings: &[Reading]) -> Vec<u8> {
 /// # Errors
 /// [`Damaged`] where the bytes are not the body of that row.
 pub(super) fn decode(key: &Key, body: &[u8]) -> Result<Vec<Reading>, Damaged> {
-    let body = match body.first() {
-        Some(&VERSION) => &seal::open(&key.whose(), body)?[1..],
-        Some(tag) if FIRST_VERSION.contains(tag) => body,
+    let (body, sealed) = match body.first() {
+        Some(&VERSION) => (&seal::open(&key.whose(), body)?[1..], true),
+        Some(tag) if FIRST_VERSION.contains(tag) => (body, false),
         _ => return Err(Damaged),
     };
     let mut b = Bytes(body);
@@ -137,6 +137,10 @@ pub(super) fn decode(key: &Key, body: &[u8]) -> Result<Vec<Reading>, Damaged> {
             what,
             estimated: tag & ESTIMATED != 0,
         });
+    }
+    // All that can tell a body without a checksum from a damaged one.
+    if !sealed && u32::try_from(out.len()) != Ok(key.n) {
+        return Err(Damaged);
     }
     Ok(out)
 }

@@ -1,18 +1,19 @@
 //! Writes the new journal from what was found, and what that implies.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rusqlite::Connection;
 use rusqlite::types::Value::{self, Blob, Integer, Null, Text};
 
 use super::super::cursor::{self, Gap};
 use super::super::ledger::{Boot, Ranges, Span};
-use super::super::{days, record};
+use super::super::{block, days, record};
 use super::found::Found;
 use super::tables::{FARM, NODE, PLOT, TABLES};
 use super::{Damage, Failed};
 use crate::clock::Clock;
-use crate::reading::NodeNum;
+use crate::reading::{DAY_MS, Millis, NodeNum};
 
 /// Farm of plots whose own farm is lost.
 const NO_FARM: &str = "salvaged";
@@ -145,10 +146,13 @@ impl Found<'_> {
         };
         add_log(self.conn, ledger, &mut arrived)?;
         self.kept += write_arrived(self.conn, &arrived)?;
-        // Folding begins again: what is in a block already is there once.
+        let folded = match folded {
+            Some(upto) => upto,
+            None => in_blocks(self.conn, head)?,
+        };
         for (name, at) in [
             ("head", head),
-            ("folded_upto", folded.unwrap_or(0)),
+            ("folded_upto", folded),
             ("ledger_upto", ledger),
         ] {
             self.conn.execute(
@@ -226,6 +230,44 @@ fn covered(c: &Connection, arrived: &Arrived, head: i64) -> rusqlite::Result<i64
         let ranges = arrived.get(&(key.node, boot));
         if ranges.is_none_or(|ranges| !ranges.missing_in(seq, last).is_empty()) {
             return Ok(key.id - 1);
+        }
+    }
+    Ok(head)
+}
+
+/// Up to which row the log was folded, if its mark is lost: to before the first row with a reading that no block has. Folding
+/// goes on from there; what it finds in a block already stays there once.
+fn in_blocks(c: &Connection, head: i64) -> rusqlite::Result<i64> {
+    let mut blocks: HashMap<block::Key, HashSet<Millis>> = HashMap::new();
+    let mut select =
+        c.prepare("SELECT body FROM block WHERE node = ?1 AND channel = ?2 AND day = ?3")?;
+    let mut log =
+        c.prepare("SELECT id, node, received, boot, seq, n, body FROM log ORDER BY id")?;
+    let mut rows = log.query([])?;
+    while let Some(r) = rows.next()? {
+        let key = record::Key::read(r)?;
+        let body = r.get_ref(6)?.as_blob().unwrap_or_default();
+        for reading in record::decode(&key, body).unwrap_or_default() {
+            let Some(channel) = reading.channel else {
+                continue;
+            };
+            let of = (key.node, channel.to_u16(), reading.at.div_euclid(DAY_MS));
+            if let Entry::Vacant(unread) = blocks.entry(of) {
+                let mut times = HashSet::new();
+                let mut found = select.query(of)?;
+                while let Some(block) = found.next()? {
+                    let body = block.get_ref(0)?.as_blob().unwrap_or_default();
+                    let points = block::decode(of, body).unwrap_or_default();
+                    times.extend(points.iter().map(|p| p.at));
+                }
+                unread.insert(times);
+            }
+            if !blocks
+                .get(&of)
+                .is_some_and(|times| times.contains(&reading.at))
+            {
+                return Ok(key.id - 1);
+            }
         }
     }
     Ok(head)
