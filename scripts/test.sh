@@ -84,7 +84,6 @@ export SEN_BIN=$CARGO_TARGET_DIR/debug/sen
 
 step "firmware for the boards"
 scripts/firmware-targets.sh
-scripts/firmware-boards.sh
 
 step "no panic from outside input"
 scripts/no-panic.sh
